@@ -1,0 +1,95 @@
+"""Connectors: their status now and every status they ever reported; connector 0 is the station itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam as bind
+
+from arthexis.charging.receipts import Receipt
+from arthexis.charging.station import Station
+from arthexis.charging.tables import connector, connector_status
+from arthexis.db.statements import Connection, Prepared
+
+HISTORY = Prepared(
+    sa.insert(connector_status).values(
+        **{c.name: bind(c.name) for c in connector_status.c if c.name != "id"},
+    )
+)
+CURRENT = Prepared(
+    lambda insert: insert(connector)
+    .values(**{c.name: bind(c.name) for c in connector.c if c.name != "id"})
+    .on_conflict_do_update(
+        index_elements=["station_id", "number"],
+        set_={name: bind(name, type_=connector.c[name].type) for name in ("status", "error_code", "at")},
+        where=connector.c.at <= bind("at", type_=connector.c.at.type),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A status as a connector reported it; ``at`` is None where the station named no time or a mad one."""
+
+    connector: int
+    status: str
+    error_code: str
+    at: datetime | None
+    at_raw: str | None
+    info: str | None = None
+    vendor_id: str | None = None
+    vendor_error_code: str | None = None
+
+
+def report(db: Connection, station: Station, status: Status, receipt: Receipt) -> bool:
+    """Keep a status; an older one goes to the history only. Whether it is now the current one."""
+    db.run(
+        HISTORY,
+        station_id=station.row,
+        connector=status.connector,
+        status=status.status,
+        error_code=status.error_code,
+        info=status.info,
+        vendor_id=status.vendor_id,
+        vendor_error_code=status.vendor_error_code,
+        at=status.at,
+        at_raw=status.at_raw,
+        received_at=receipt.received_at,
+        repairs=receipt.repairs_json,
+    )
+    changed = db.run(
+        CURRENT,
+        station_id=station.row,
+        number=status.connector,
+        status=status.status,
+        error_code=status.error_code,
+        at=status.at or receipt.received_at,
+    )
+    if changed:
+        told = {"connector": status.connector, "status": status.status, "error_code": status.error_code}
+        db.event("status.changed", station.id, told)
+    return bool(changed)
+
+
+def rows(db: Connection, station_id: int) -> list[dict[str, Any]]:
+    """The current status of a station's connectors."""
+    found = db.core.execute(
+        sa.select(connector.c.number, connector.c.status, connector.c.error_code, connector.c.at)
+        .where(connector.c.station_id == station_id)
+        .order_by(connector.c.number)
+    )
+    return [dict(row) for row in found.mappings()]
+
+
+def history(db: Connection, station_id: int, limit: int = 100) -> list[dict[str, Any]]:
+    """The latest statuses of a station, newest first."""
+    found = db.core.execute(
+        sa.select(connector_status)
+        .where(connector_status.c.station_id == station_id)
+        .order_by(connector_status.c.id.desc())
+        .limit(limit)
+    )
+    return [dict(row) for row in found.mappings()]

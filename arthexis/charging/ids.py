@@ -1,0 +1,25 @@
+"""Identifiers: how identities and id tags are compared, and ids for rows that travel between nodes."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+
+MAX_IDENTITY = 48
+TRANSACTION_IDS = range(1, 2**31)
+
+
+def folded(text: str) -> str:
+    """The form in which identities and id tags are compared: case-insensitive, otherwise exact (OCPP 1.6 §3.9)."""
+    return text.casefold()
+
+
+def uuid7(milliseconds: int | None = None) -> str:
+    """A UUID of version 7 (RFC 9562 §5.7): sortable by time, unique across nodes."""
+    stamp = time.time_ns() // 1_000_000 if milliseconds is None else milliseconds
+    tail = int.from_bytes(os.urandom(10))
+    value = (stamp & (1 << 48) - 1) << 80 | tail
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))

@@ -1,0 +1,25 @@
+"""What the node keeps of a message beside its meaning: when it came, its bytes, and what had to be mended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+
+@dataclass(slots=True)
+class Receipt:
+    """A message as it arrived. ``absent`` names members that stand in the payload only because they must."""
+
+    received_at: datetime
+    frame: bytes
+    message_id: str
+    action: str
+    repairs: tuple[str, ...] = ()
+    absent: frozenset[str] = frozenset()
+
+    @property
+    def repairs_json(self) -> str | None:
+        """The repairs as the column keeps them."""
+        return msgspec.json.encode(self.repairs).decode() if self.repairs else None

@@ -1,0 +1,246 @@
+"""Stations: adding, finding, boots, and the inbox of those that were refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy import bindparam as bind
+
+from arthexis.charging.ids import MAX_IDENTITY, folded
+from arthexis.charging.keys import StoredKey
+from arthexis.charging.tables import refused_station, station, station_boot
+from arthexis.db.statements import Connection, Prepared
+from arthexis.errors import DomainError, NotFound
+
+MOST_REFUSED = 500
+BOOT_FIELDS = (
+    "vendor",
+    "model",
+    "serial_number",
+    "charge_box_serial_number",
+    "firmware_version",
+    "iccid",
+    "imsi",
+    "meter_type",
+    "meter_serial_number",
+)
+
+_at = station.c.added_at.type
+FIND = Prepared(
+    sa.select(
+        station.c.id,
+        station.c.identity,
+        station.c.registration,
+        station.c.mode,
+        station.c.zone,
+        station.c.key_salt,
+        station.c.key_hash,
+        station.c.plain,
+    ).where(station.c.identity_key == bind("identity_key"))
+)
+ADD = Prepared(
+    sa.insert(station)
+    .values(
+        identity=bind("identity"),
+        identity_key=bind("identity_key"),
+        added_at=bind("added_at"),
+        registration=bind("registration"),
+        key_salt=bind("key_salt"),
+        key_hash=bind("key_hash"),
+        plain=bind("plain"),
+    )
+    .returning(station.c.id)
+)
+SEEN = Prepared(sa.update(station).where(station.c.id == bind("row")).values(last_seen_at=bind("last_seen_at")))
+BOOT = Prepared(
+    sa.update(station)
+    .where(station.c.id == bind("row"))
+    .values(
+        registration=bind("registration"),
+        booted_at=bind("booted_at"),
+        last_seen_at=bind("booted_at"),
+        **{name: bind(name) for name in BOOT_FIELDS},
+    )
+)
+BOOT_HISTORY = Prepared(
+    sa.insert(station_boot).values(
+        station_id=bind("station_id"), at=bind("at"), registration=bind("registration"), boot=bind("boot")
+    )
+)
+REFUSE = Prepared(
+    lambda insert: insert(refused_station)
+    .values(
+        identity_key=bind("identity_key"),
+        identity=bind("identity"),
+        remote=bind("remote"),
+        reason=bind("reason"),
+        tries=1,
+        first_at=bind("at", type_=_at),
+        last_at=bind("at", type_=_at),
+        boot=bind("boot"),
+    )
+    .on_conflict_do_update(
+        index_elements=["identity_key"],
+        set_={
+            "remote": bind("remote"),
+            "reason": bind("reason"),
+            "tries": refused_station.c.tries + 1,
+            "last_at": bind("at", type_=_at),
+            "boot": sa.func.coalesce(bind("boot", type_=sa.Text), refused_station.c.boot),
+        },
+    )
+)
+FORGET_OLDEST = Prepared(
+    sa.delete(refused_station).where(
+        refused_station.c.identity_key.in_(
+            sa.select(refused_station.c.identity_key).order_by(refused_station.c.last_at.desc()).offset(MOST_REFUSED)
+        )
+    )
+)
+FORGET = Prepared(sa.delete(refused_station).where(refused_station.c.identity_key == bind("identity_key")))
+
+
+class Found(NamedTuple):
+    """A station's row as the gate needs it."""
+
+    row: int
+    identity: str
+    registration: str | None
+    mode: str | None
+    zone: str | None
+    key: StoredKey | None
+    plain: bool
+
+
+def find(db: Connection, identity: str) -> Found | None:
+    """The station of this identity, whatever its case."""
+    row = db.one(FIND, identity_key=folded(identity))
+    if row is None:
+        return None
+    key = StoredKey(bytes(row[5]), bytes(row[6])) if row[5] is not None else None
+    return Found(row[0], row[1], row[2], row[3], row[4], key, bool(row[7]))
+
+
+def valid_identity(identity: str) -> bool:
+    """Whether a text can be a station's identity: 1 to 48 printable characters, no slash, colon or space at an end."""
+    return (
+        0 < len(identity) <= MAX_IDENTITY
+        and identity.isprintable()
+        and identity == identity.strip()
+        and not any(c in identity for c in "/\\:")
+        and identity not in {".", ".."}
+    )
+
+
+def add(
+    db: Connection, identity: str, key: StoredKey | None, at: datetime, *, registration: str | None = None
+) -> Found:
+    """Add a station; without a key it connects plainly. Raises ``DomainError`` if it is there already."""
+    if not valid_identity(identity):
+        raise DomainError(
+            f"{identity!r} cannot be a station's identity",
+            place="station",
+            cure=f"Use 1 to {MAX_IDENTITY} printable characters without / \\ or :",
+        )
+    if find(db, identity) is not None:
+        raise DomainError(
+            f"station {identity} is there already", place="station", cure=f"See `arthexis stations show {identity}`"
+        )
+    row = db.one(
+        ADD,
+        identity=identity,
+        identity_key=folded(identity),
+        added_at=at,
+        registration=registration,
+        key_salt=key.salt if key else None,
+        key_hash=key.digest if key else None,
+        plain=key is None,
+    )
+    db.run(FORGET, identity_key=folded(identity))
+    return Found(row[0] if row else 0, identity, registration, None, None, key, key is None)
+
+
+def required(db: Connection, identity: str) -> Found:
+    """The station of this identity, or ``NotFound`` with the cure."""
+    found = find(db, identity)
+    if found is None:
+        raise NotFound(
+            f"no station {identity}", place="station", cure=f"Add it with `arthexis stations add {identity}`"
+        )
+    return found
+
+
+def seen(db: Connection, row: int, at: datetime) -> None:
+    """The station was heard."""
+    db.run(SEEN, row=row, last_seen_at=at)
+
+
+def boot(
+    db: Connection, row: int, identity: str, fields: Mapping[str, str | None], registration: str, at: datetime
+) -> None:
+    """Keep all nine fields of a boot, and their history (OCPP 1.6 §4.2)."""
+    values = {name: fields.get(name) for name in BOOT_FIELDS}
+    db.run(BOOT, row=row, registration=registration, booted_at=at, **values)
+    text = msgspec.json.encode(fields).decode()
+    db.run(BOOT_HISTORY, station_id=row, at=at, registration=registration, boot=text)
+    db.event("station.booted", identity, {**values, "registration": registration})
+
+
+def refuse(
+    db: Connection, identity: str, remote: str, reason: str, at: datetime, fields: Mapping[str, str | None] | None = None
+) -> None:
+    """Remember a station that was not let in; the inbox is bounded, the oldest entry goes first."""
+    text = msgspec.json.encode(fields).decode() if fields is not None else None
+    db.run(
+        REFUSE,
+        identity_key=folded(identity),
+        identity=identity[:MAX_IDENTITY],
+        remote=remote,
+        reason=reason,
+        at=at,
+        boot=text,
+    )
+    db.run(FORGET_OLDEST)
+
+
+def rows(db: Connection) -> list[dict[str, Any]]:
+    """Every station as a plain record, without its key."""
+    hidden = {"key_salt", "key_hash", "identity_key"}
+    columns = [c for c in station.c if c.name not in hidden]
+    found = db.core.execute(sa.select(*columns, station.c.key_hash.is_not(None).label("has_key")).order_by("identity"))
+    return [dict(row) for row in found.mappings()]
+
+
+def refused(db: Connection) -> list[dict[str, Any]]:
+    """The inbox of refused stations, the latest first."""
+    found = db.core.execute(sa.select(refused_station).order_by(refused_station.c.last_at.desc()))
+    return [{**row, "boot": msgspec.json.decode(row["boot"]) if row["boot"] else None} for row in found.mappings()]
+
+
+def set_key(db: Connection, row: int, key: StoredKey | None) -> None:
+    """Give a station another key, or none."""
+    values = {
+        "key_salt": key.salt if key else None,
+        "key_hash": key.digest if key else None,
+        "plain": key is None,
+    }
+    db.core.execute(sa.update(station).where(station.c.id == row).values(**values))
+
+
+def set_mode(db: Connection, row: int, mode: str | None) -> None:
+    """Make a station strict or repaired; None follows the node."""
+    db.core.execute(sa.update(station).where(station.c.id == row).values(mode=mode))
+
+
+def set_zone(db: Connection, row: int, zone: str | None) -> None:
+    """Set the zone of a station's timestamps that name none."""
+    db.core.execute(sa.update(station).where(station.c.id == row).values(zone=zone))
+
+
+def register(db: Connection, row: int, registration: str) -> None:
+    """Accept, hold or reject a station by the operator's word."""
+    db.core.execute(sa.update(station).where(station.c.id == row).values(registration=registration))

@@ -1,0 +1,153 @@
+"""Id tags: who may charge. Unknown ones are refused and kept in an inbox; nothing promotes them but a person."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam as bind
+
+from arthexis.charging.decisions import Authorization
+from arthexis.charging.ids import folded
+from arthexis.charging.tables import tag, transaction, unknown_tag
+from arthexis.db.statements import Connection, Prepared
+from arthexis.errors import DomainError, NotFound
+
+MOST_UNKNOWN = 1_000
+MAX_TAG = 20
+STATUSES = ("Accepted", "Blocked", "Expired", "Invalid")
+
+_at = tag.c.added_at.type
+FIND = Prepared(
+    sa.select(tag.c.id, tag.c.status, tag.c.expires_at, tag.c.parent_id_tag, tag.c.account_id).where(
+        tag.c.id_tag_key == bind("id_tag_key")
+    )
+)
+KEEP_UNKNOWN = Prepared(
+    lambda insert: insert(unknown_tag)
+    .values(
+        id_tag_key=bind("id_tag_key"),
+        id_tag=bind("id_tag"),
+        station=bind("station"),
+        tries=1,
+        first_at=bind("at", type_=_at),
+        last_at=bind("at", type_=_at),
+    )
+    .on_conflict_do_update(
+        index_elements=["id_tag_key"],
+        set_={
+            "station": bind("station"),
+            "tries": unknown_tag.c.tries + 1,
+            "last_at": bind("at", type_=_at),
+        },
+    )
+)
+FORGET_OLDEST = Prepared(
+    sa.delete(unknown_tag).where(
+        unknown_tag.c.id_tag_key.in_(
+            sa.select(unknown_tag.c.id_tag_key).order_by(unknown_tag.c.last_at.desc()).offset(MOST_UNKNOWN)
+        )
+    )
+)
+ELSEWHERE = Prepared(
+    sa.select(transaction.c.id)
+    .where(transaction.c.id_tag_key == bind("id_tag_key"), transaction.c.open.is_(True))
+    .where(transaction.c.authorization == "Accepted")
+    .limit(1)
+)
+
+
+class Tag(NamedTuple):
+    """An id tag that an operator added."""
+
+    id: int
+    status: str
+    expires_at: datetime | None
+    parent_id_tag: str | None
+    account_id: int | None
+
+
+def find(db: Connection, id_tag: str) -> Tag | None:
+    """The tag of this text, whatever its case; never by a prefix."""
+    row = db.one(FIND, id_tag_key=folded(id_tag))
+    return Tag(*row) if row else None
+
+
+def decide(db: Connection, id_tag: str, station: str, at: datetime, *, admit_unknown: bool) -> Authorization:
+    """What the node itself says of a tag (OCPP 1.6 §4.1): Accepted, Blocked, Expired, or Invalid where unknown."""
+    found = find(db, id_tag)
+    if found is None:
+        if admit_unknown:
+            return Authorization("Accepted")
+        keep_unknown(db, id_tag, station, at)
+        return Authorization("Invalid")
+    if found.status != "Accepted":
+        return Authorization(found.status, found.expires_at, found.parent_id_tag)  # type: ignore[arg-type]
+    if found.expires_at is not None and found.expires_at <= at:
+        return Authorization("Expired", found.expires_at, found.parent_id_tag)
+    return Authorization("Accepted", found.expires_at, found.parent_id_tag)
+
+
+def keep_unknown(db: Connection, id_tag: str, station: str, at: datetime) -> None:
+    """Put an unknown tag in the inbox, which is bounded: the one not seen for longest goes first."""
+    clipped = id_tag[: 4 * MAX_TAG]
+    db.run(KEEP_UNKNOWN, id_tag_key=folded(clipped), id_tag=clipped, station=station, at=at)
+    db.run(FORGET_OLDEST)
+
+
+def charging_elsewhere(db: Connection, id_tag: str) -> bool:
+    """Whether an open, accepted transaction already runs on this tag."""
+    return db.one(ELSEWHERE, id_tag_key=folded(id_tag)) is not None
+
+
+def add(
+    db: Connection,
+    id_tag: str,
+    at: datetime,
+    *,
+    status: str = "Accepted",
+    expires_at: datetime | None = None,
+    parent_id_tag: str | None = None,
+    note: str | None = None,
+) -> None:
+    """Add a tag, or change the one that is there; it leaves the inbox."""
+    _check(id_tag, status)
+    values = {
+        "id_tag": id_tag,
+        "status": status,
+        "expires_at": expires_at,
+        "parent_id_tag": parent_id_tag,
+        "note": note,
+    }
+    key = folded(id_tag)
+    if db.core.execute(sa.update(tag).where(tag.c.id_tag_key == key).values(**values)).rowcount == 0:
+        db.core.execute(sa.insert(tag).values(id_tag_key=key, added_at=at, **values))
+    db.core.execute(sa.delete(unknown_tag).where(unknown_tag.c.id_tag_key == key))
+
+
+def _check(id_tag: str, status: str) -> None:
+    if not 0 < len(id_tag) <= MAX_TAG or not id_tag.isprintable():
+        raise DomainError(
+            f"{id_tag!r} cannot be an id tag", place="tag", cure=f"Use 1 to {MAX_TAG} printable characters"
+        )
+    if status not in STATUSES:
+        raise DomainError(f"no status {status!r}", place="tag", cure=f"Use one of {', '.join(STATUSES)}")
+
+
+def remove(db: Connection, id_tag: str) -> None:
+    """Forget a tag; raises ``NotFound``."""
+    if db.core.execute(sa.delete(tag).where(tag.c.id_tag_key == folded(id_tag))).rowcount == 0:
+        raise NotFound(f"no tag {id_tag}", place="tag", cure="See `arthexis tags list`")
+
+
+def rows(db: Connection) -> list[dict[str, Any]]:
+    """Every tag."""
+    columns = [c for c in tag.c if c.name not in {"id", "id_tag_key"}]
+    return [dict(row) for row in db.core.execute(sa.select(*columns).order_by(tag.c.id_tag)).mappings()]
+
+
+def unknown(db: Connection) -> list[dict[str, Any]]:
+    """The inbox of unknown tags, the latest first."""
+    columns = [c for c in unknown_tag.c if c.name != "id_tag_key"]
+    return [dict(row) for row in db.core.execute(sa.select(*columns).order_by(unknown_tag.c.last_at.desc())).mappings()]

@@ -1,0 +1,1 @@
+"""Storing: the engine, statements compiled once, the journal that commits in groups, and migrations."""

@@ -1,0 +1,91 @@
+"""CALLs of ours to one station: one at a time, the future registered before the frame leaves (OCPP-J 1.6 §4.1.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from arthexis.charging.ids import uuid7
+from arthexis.errors import DomainError
+from arthexis.ocppj import frames
+
+log = logging.getLogger("arthexis.ocppj")
+
+
+class CallFailed(DomainError):
+    """A CALL of ours that brought no answer to use; ``outcome`` is error, timed out, station gone or invalid answer."""
+
+    code = "call-failed"
+
+    def __init__(self, outcome: str, problem: str) -> None:
+        """Say how it ended and what the station said, if anything."""
+        super().__init__(problem, place=outcome)
+        self.outcome = outcome
+
+
+class Calls:
+    """The CALLs of ours on one socket. An answer counts only if it is for the one that waits."""
+
+    __slots__ = ("_gone", "_lock", "_send", "_timeout_s", "_waiting")
+
+    def __init__(self, send: Callable[[bytes], Awaitable[None]], timeout_s: float) -> None:
+        """Send through ``send``; wait ``timeout_s`` seconds for each answer."""
+        self._send = send
+        self._timeout_s = timeout_s
+        self._lock: asyncio.Lock | None = None
+        self._waiting: tuple[str, asyncio.Future[bytes]] | None = None
+        self._gone: str | None = None
+
+    async def ask(self, action: str, payload: Any, timeout_s: float | None = None) -> dict[str, Any]:
+        """Send a CALL and return the payload of its CALLRESULT; raises ``CallFailed``."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        async with self._lock:
+            if self._gone is not None:
+                raise CallFailed("station gone", self._gone)
+            raw = await self._exchange(action, payload, timeout_s or self._timeout_s)
+        return _object(raw)
+
+    async def _exchange(self, action: str, payload: Any, timeout_s: float) -> bytes:
+        message_id = uuid7()
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting = (message_id, answer)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._send(frames.call(message_id, action, payload))
+                return await answer
+        except TimeoutError:
+            raise CallFailed("timed out", f"no answer to {action} within {timeout_s:g} s") from None
+        finally:
+            self._waiting = None
+
+    def settle(self, frame: frames.Result | frames.Error) -> bool:
+        """Give an answer to the CALL that waits for it; False if none does (late, or never asked)."""
+        if self._waiting is None or self._waiting[0] != frame.message_id or self._waiting[1].done():
+            log.info("an answer to no CALL of ours: %.40r", frame.message_id)
+            return False
+        if isinstance(frame, frames.Result):
+            self._waiting[1].set_result(frame.payload)
+        else:
+            self._waiting[1].set_exception(CallFailed("error", f"{frame.code}: {frame.description}"[:255]))
+        return True
+
+    def gone(self, reason: str) -> None:
+        """The socket is gone: whoever waits is told so."""
+        self._gone = reason
+        if self._waiting is not None and not self._waiting[1].done():
+            self._waiting[1].set_exception(CallFailed("station gone", reason))
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(raw)
+    except frames.READ_FAILURES:
+        value = None
+    if not isinstance(value, dict):
+        raise CallFailed("invalid answer", "the answer is no JSON object")
+    return value
