@@ -66,3 +66,12 @@ class Refused(ArthexisError):
 
     code = "forbidden"
     exit_status = 7
+
+
+class Reject(Exception):  # noqa: N818 - it is raised to answer, not to complain
+    """Raised by a DataTransfer handler to answer Rejected, with ``data`` (text, or what becomes JSON text)."""
+
+    def __init__(self, data: object = None) -> None:
+        """Reject with this data."""
+        super().__init__(data)
+        self.data = data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +13,9 @@ from arthexis.charging.receipts import Receipt
 from arthexis.charging.station import Station
 from arthexis.charging.tables import connector, connector_status
 from arthexis.db.statements import Connection, Prepared
+
+EARLIEST_YEAR = 2010
+MOST_AHEAD = timedelta(minutes=5)
 
 HISTORY = Prepared(
     sa.insert(connector_status).values(
@@ -24,8 +27,12 @@ CURRENT = Prepared(
     .values(**{c.name: bind(c.name) for c in connector.c if c.name != "id"})
     .on_conflict_do_update(
         index_elements=["station_id", "number"],
-        set_={name: bind(name, type_=connector.c[name].type) for name in ("status", "error_code", "at")},
-        where=connector.c.at <= bind("at", type_=connector.c.at.type),
+        set_={name: bind(name, type_=connector.c[name].type) for name in ("status", "error_code", "at", "received_at")},
+        where=sa.or_(
+            connector.c.at.is_(None),
+            bind("at", type_=connector.c.at.type).is_(None),
+            connector.c.at <= bind("at", type_=connector.c.at.type),
+        ),
     )
 )
 
@@ -66,7 +73,8 @@ def report(db: Connection, station: Station, status: Status, receipt: Receipt) -
         number=status.connector,
         status=status.status,
         error_code=status.error_code,
-        at=status.at or receipt.received_at,
+        at=_to_go_by(status.at, receipt.received_at),
+        received_at=receipt.received_at,
     )
     if changed:
         told = {"connector": status.connector, "status": status.status, "error_code": status.error_code}
@@ -74,10 +82,17 @@ def report(db: Connection, station: Station, status: Status, receipt: Receipt) -
     return bool(changed)
 
 
+def _to_go_by(at: datetime | None, received_at: datetime) -> datetime | None:
+    """The station's time if statuses can be ordered by it: a dead clock or one ahead of ours orders nothing."""
+    if at is None or at.year < EARLIEST_YEAR or at > received_at + MOST_AHEAD:
+        return None
+    return at
+
+
 def rows(db: Connection, station_id: int) -> list[dict[str, Any]]:
     """The current status of a station's connectors."""
     found = db.core.execute(
-        sa.select(connector.c.number, connector.c.status, connector.c.error_code, connector.c.at)
+        sa.select(connector.c.number, connector.c.status, connector.c.error_code, connector.c.at, connector.c.received_at)
         .where(connector.c.station_id == station_id)
         .order_by(connector.c.number)
     )

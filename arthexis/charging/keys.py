@@ -1,4 +1,4 @@
-"""Station keys: 20 random bytes of ours, kept as HMAC-SHA256 under a pepper that is not in the database.
+"""Station keys: 20 random characters of ours, kept as HMAC-SHA256 under a pepper that is not in the database.
 
 A dump of the database is useless without the pepper, and 10,000 reconnects cost 10,000 HMACs.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import string
 from dataclasses import dataclass
 
 KEY_BYTES = 20
 SALT_BYTES = 16
+ALPHABET = string.ascii_letters + string.digits + "-_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,17 @@ class StoredKey:
 
 
 def new_key() -> bytes:
-    """A fresh key: 20 bytes, 40 hexadecimal digits (security whitepaper: AuthorizationKey)."""
-    return secrets.token_bytes(KEY_BYTES)
+    """A fresh key of 120 random bits: 20 bytes that are also plain text, for stations that take only text."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(KEY_BYTES)).encode()
+
+
+def from_hex(text: str) -> bytes | None:
+    """A key made elsewhere, from its 40 hexadecimal digits; None if it is not that."""
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return key if len(key) == KEY_BYTES and len(set(key)) > KEY_BYTES // 3 else None
 
 
 def store(key: bytes, pepper: bytes) -> StoredKey:

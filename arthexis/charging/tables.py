@@ -67,7 +67,8 @@ connector = sa.Table(
     sa.Column("number", sa.Integer, nullable=False, comment="0 is the station itself"),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("error_code", sa.Text, nullable=False),
-    sa.Column("at", UtcDateTime, nullable=False, comment="the station's time where it is sane, else receipt"),
+    sa.Column("at", UtcDateTime, comment="the station's time, where it is one to go by"),
+    sa.Column("received_at", UtcDateTime, nullable=False),
     sa.UniqueConstraint("station_id", "number"),
 )
 

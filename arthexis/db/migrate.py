@@ -18,11 +18,13 @@ import sqlalchemy as sa
 
 from arthexis.db.engine import Database
 from arthexis.errors import PluginError
+from arthexis.plugins.contain import attempt
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 log = logging.getLogger("arthexis.db")
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 HOST = "host"
 HOST_MIGRATIONS = "arthexis.charging:migrations"
@@ -83,16 +85,16 @@ def _current(core: sa.Connection, chain: Chain, tables: set[str]) -> str | None:
 def upgrade(database: Database, chain: Chain) -> None:
     """Bring one chain to its head, in a transaction of its own; raises ``PluginError`` naming the chain."""
     from alembic import command
-    from alembic.util import CommandError
 
     log.info("migrating %s to %s", chain.name, chain.head)
     with _alembic(database, chain) as config:
-        try:
-            command.upgrade(config, "head")
-        except (CommandError, sa.exc.SQLAlchemyError) as error:
-            raise PluginError(
-                f"its migration failed: {error}", place=f"database of {chain.name}", cure="See `arthexis db status`"
-            ) from error
+        _, error = attempt(command.upgrade, config, "head")
+    if error is not None:
+        raise PluginError(
+            f"its migration failed: {type(error).__name__}: {error}",
+            place=f"database of {chain.name}",
+            cure="See `arthexis db status`",
+        ) from error
 
 
 def downgrade(database: Database, chain: Chain) -> None:

@@ -18,9 +18,10 @@ Convert = Callable[[Any], Any]
 
 
 class Compiled(NamedTuple):
-    """SQL text, the values to convert on the way in, and the columns to convert on the way out."""
+    """SQL text, its own constants, the values to convert on the way in, and the columns to convert on the way out."""
 
     sql: str
+    fixed: dict[str, Any]
     inward: tuple[tuple[str, Convert], ...]
     outward: tuple[tuple[int, Convert], ...]
 
@@ -44,8 +45,11 @@ class Prepared:
         insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
         clause = self._build(insert) if callable(self._build) else self._build
         text = cast("SQLCompiler", cast("sa.ClauseElement", clause).compile(dialect=dialect))
-        inward = tuple((str(name), cast("Convert", convert)) for name, convert in text._bind_processors.items())
-        found = Compiled(text.string, inward, tuple(_outward(clause, dialect)))
+        fixed = {str(name): bound.value for name, bound in text.binds.items() if not bound.required}
+        processors = {str(name): cast("Convert", convert) for name, convert in text._bind_processors.items()}
+        fixed = {name: processors[name](value) if name in processors else value for name, value in fixed.items()}
+        inward = tuple((name, convert) for name, convert in processors.items() if name not in fixed)
+        found = Compiled(text.string, fixed, inward, tuple(_outward(clause, dialect)))
         self._compiled[dialect.name] = found
         return found
 
@@ -99,8 +103,9 @@ class Connection:
     def many(self, statement: Prepared, rows: list[dict[str, Any]]) -> None:
         """Run a statement once for each of the rows."""
         compiled = statement.compiled(self._dialect)
-        for name, convert in compiled.inward:
-            for row in rows:
+        for row in rows:
+            row.update(compiled.fixed)
+            for name, convert in compiled.inward:
                 row[name] = convert(row[name])
         self._cursor.executemany(compiled.sql, rows)
 
@@ -118,6 +123,8 @@ class Connection:
 
     def _execute(self, statement: Prepared, values: dict[str, Any]) -> Compiled:
         compiled = statement.compiled(self._dialect)
+        if compiled.fixed:
+            values.update(compiled.fixed)
         for name, convert in compiled.inward:
             values[name] = convert(values[name])
         self._cursor.execute(compiled.sql, values)

@@ -220,7 +220,7 @@ def written(made: Made, name: str, members: Mapping[str, str], what: str) -> str
     """The text of a class; a variant repeats only the members that differ."""
     base = VARIANTS.get(name, "Payload")
     own = {w: kind for w, kind in members.items() if made.members.get(base, {}).get(w) != kind}
-    options = ", kw_only=True" if disordered(own) else ""
+    options = ", frozen=True, kw_only=True" if disordered(own) else ", frozen=True"
     lines = [f"class {name}({base}{options}):", f'    """{docstring(name, what)}"""']
     return "\n".join(lines + [""] * bool(own) + [f"    {snake(wire)}: {kind}" for wire, kind in own.items()]) + "\n"
 

@@ -194,13 +194,13 @@ class Payload(
     """What all messages have in common: camel case on the wire, unknown members refused, absent members left out."""
 
 
-class Authorize(Payload):
+class Authorize(Payload, frozen=True):
     """Authorize.req (OCPP 1.6 §4.1)."""
 
     id_tag: CiString20
 
 
-class IdTagInfo(Payload, kw_only=True):
+class IdTagInfo(Payload, frozen=True, kw_only=True):
     """``idTagInfo`` (OCPP 1.6 §7)."""
 
     expiry_date: str | UnsetType = UNSET
@@ -208,13 +208,13 @@ class IdTagInfo(Payload, kw_only=True):
     status: AuthorizationStatus
 
 
-class AuthorizeAnswer(Payload):
+class AuthorizeAnswer(Payload, frozen=True):
     """Authorize.conf (OCPP 1.6 §4.1)."""
 
     id_tag_info: IdTagInfo
 
 
-class BootNotification(Payload):
+class BootNotification(Payload, frozen=True):
     """BootNotification.req (OCPP 1.6 §4.2)."""
 
     charge_point_vendor: CiString20
@@ -228,7 +228,7 @@ class BootNotification(Payload):
     meter_serial_number: CiString25 | UnsetType = UNSET
 
 
-class BootNotificationAnswer(Payload):
+class BootNotificationAnswer(Payload, frozen=True):
     """BootNotification.conf (OCPP 1.6 §4.2)."""
 
     status: RegistrationStatus
@@ -236,55 +236,55 @@ class BootNotificationAnswer(Payload):
     interval: Integer
 
 
-class CancelReservation(Payload):
+class CancelReservation(Payload, frozen=True):
     """CancelReservation.req (OCPP 1.6 §5.1)."""
 
     reservation_id: Integer
 
 
-class CancelReservationAnswer(Payload):
+class CancelReservationAnswer(Payload, frozen=True):
     """CancelReservation.conf (OCPP 1.6 §5.1)."""
 
     status: CancelReservationStatus
 
 
-class ChangeAvailability(Payload):
+class ChangeAvailability(Payload, frozen=True):
     """ChangeAvailability.req (OCPP 1.6 §5.2)."""
 
     connector_id: Integer
     type: AvailabilityType
 
 
-class ChangeAvailabilityAnswer(Payload):
+class ChangeAvailabilityAnswer(Payload, frozen=True):
     """ChangeAvailability.conf (OCPP 1.6 §5.2)."""
 
     status: AvailabilityStatus
 
 
-class ChangeConfiguration(Payload):
+class ChangeConfiguration(Payload, frozen=True):
     """ChangeConfiguration.req (OCPP 1.6 §5.3)."""
 
     key: CiString50
     value: CiString500
 
 
-class ChangeConfigurationAnswer(Payload):
+class ChangeConfigurationAnswer(Payload, frozen=True):
     """ChangeConfiguration.conf (OCPP 1.6 §5.3)."""
 
     status: ConfigurationStatus
 
 
-class ClearCache(Payload):
+class ClearCache(Payload, frozen=True):
     """ClearCache.req (OCPP 1.6 §5.4)."""
 
 
-class ClearCacheAnswer(Payload):
+class ClearCacheAnswer(Payload, frozen=True):
     """ClearCache.conf (OCPP 1.6 §5.4)."""
 
     status: ClearCacheStatus
 
 
-class ClearChargingProfile(Payload):
+class ClearChargingProfile(Payload, frozen=True):
     """ClearChargingProfile.req (OCPP 1.6 §5.5)."""
 
     id: Integer | UnsetType = UNSET
@@ -293,13 +293,13 @@ class ClearChargingProfile(Payload):
     stack_level: Integer | UnsetType = UNSET
 
 
-class ClearChargingProfileAnswer(Payload):
+class ClearChargingProfileAnswer(Payload, frozen=True):
     """ClearChargingProfile.conf (OCPP 1.6 §5.5)."""
 
     status: ClearChargingProfileStatus
 
 
-class DataTransfer(Payload):
+class DataTransfer(Payload, frozen=True):
     """DataTransfer.req (OCPP 1.6 §4.3, §5.6)."""
 
     vendor_id: CiString255
@@ -307,34 +307,34 @@ class DataTransfer(Payload):
     data: str | UnsetType = UNSET
 
 
-class DataTransferAnswer(Payload):
+class DataTransferAnswer(Payload, frozen=True):
     """DataTransfer.conf (OCPP 1.6 §4.3, §5.6)."""
 
     status: DataTransferStatus
     data: str | UnsetType = UNSET
 
 
-class DiagnosticsStatusNotification(Payload):
+class DiagnosticsStatusNotification(Payload, frozen=True):
     """DiagnosticsStatusNotification.req (OCPP 1.6 §4.4)."""
 
     status: DiagnosticsStatus
 
 
-class DiagnosticsStatusNotificationAnswer(Payload):
+class DiagnosticsStatusNotificationAnswer(Payload, frozen=True):
     """DiagnosticsStatusNotification.conf (OCPP 1.6 §4.4)."""
 
 
-class FirmwareStatusNotification(Payload):
+class FirmwareStatusNotification(Payload, frozen=True):
     """FirmwareStatusNotification.req (OCPP 1.6 §4.5)."""
 
     status: FirmwareStatus
 
 
-class FirmwareStatusNotificationAnswer(Payload):
+class FirmwareStatusNotificationAnswer(Payload, frozen=True):
     """FirmwareStatusNotification.conf (OCPP 1.6 §4.5)."""
 
 
-class GetCompositeSchedule(Payload):
+class GetCompositeSchedule(Payload, frozen=True):
     """GetCompositeSchedule.req (OCPP 1.6 §5.7)."""
 
     connector_id: Integer
@@ -342,7 +342,7 @@ class GetCompositeSchedule(Payload):
     charging_rate_unit: ChargingRateUnit | UnsetType = UNSET
 
 
-class ChargingSchedulePeriod(Payload):
+class ChargingSchedulePeriod(Payload, frozen=True):
     """``chargingSchedulePeriod`` (OCPP 1.6 §7)."""
 
     start_period: Integer
@@ -350,7 +350,7 @@ class ChargingSchedulePeriod(Payload):
     number_phases: Integer | UnsetType = UNSET
 
 
-class ChargingSchedule(Payload, kw_only=True):
+class ChargingSchedule(Payload, frozen=True, kw_only=True):
     """``chargingSchedule`` (OCPP 1.6 §7)."""
 
     duration: Integer | UnsetType = UNSET
@@ -360,7 +360,7 @@ class ChargingSchedule(Payload, kw_only=True):
     min_charging_rate: Tenths | UnsetType = UNSET
 
 
-class GetCompositeScheduleAnswer(Payload):
+class GetCompositeScheduleAnswer(Payload, frozen=True):
     """GetCompositeSchedule.conf (OCPP 1.6 §5.7)."""
 
     status: GetCompositeScheduleStatus
@@ -369,13 +369,13 @@ class GetCompositeScheduleAnswer(Payload):
     charging_schedule: ChargingSchedule | UnsetType = UNSET
 
 
-class GetConfiguration(Payload):
+class GetConfiguration(Payload, frozen=True):
     """GetConfiguration.req (OCPP 1.6 §5.8)."""
 
     key: tuple[CiString50, ...] | UnsetType = UNSET
 
 
-class KeyValue(Payload):
+class KeyValue(Payload, frozen=True):
     """``configurationKey`` (OCPP 1.6 §7)."""
 
     key: CiString50
@@ -383,14 +383,14 @@ class KeyValue(Payload):
     value: CiString500 | UnsetType = UNSET
 
 
-class GetConfigurationAnswer(Payload):
+class GetConfigurationAnswer(Payload, frozen=True):
     """GetConfiguration.conf (OCPP 1.6 §5.8)."""
 
     configuration_key: tuple[KeyValue, ...] | UnsetType = UNSET
     unknown_key: tuple[CiString50, ...] | UnsetType = UNSET
 
 
-class GetDiagnostics(Payload):
+class GetDiagnostics(Payload, frozen=True):
     """GetDiagnostics.req (OCPP 1.6 §5.9)."""
 
     location: str
@@ -400,33 +400,33 @@ class GetDiagnostics(Payload):
     stop_time: str | UnsetType = UNSET
 
 
-class GetDiagnosticsAnswer(Payload):
+class GetDiagnosticsAnswer(Payload, frozen=True):
     """GetDiagnostics.conf (OCPP 1.6 §5.9)."""
 
     file_name: CiString255 | UnsetType = UNSET
 
 
-class GetLocalListVersion(Payload):
+class GetLocalListVersion(Payload, frozen=True):
     """GetLocalListVersion.req (OCPP 1.6 §5.10)."""
 
 
-class GetLocalListVersionAnswer(Payload):
+class GetLocalListVersionAnswer(Payload, frozen=True):
     """GetLocalListVersion.conf (OCPP 1.6 §5.10)."""
 
     list_version: Integer
 
 
-class Heartbeat(Payload):
+class Heartbeat(Payload, frozen=True):
     """Heartbeat.req (OCPP 1.6 §4.6)."""
 
 
-class HeartbeatAnswer(Payload):
+class HeartbeatAnswer(Payload, frozen=True):
     """Heartbeat.conf (OCPP 1.6 §4.6)."""
 
     current_time: str
 
 
-class SampledValue(Payload):
+class SampledValue(Payload, frozen=True):
     """``sampledValue`` (OCPP 1.6 §7)."""
 
     value: str
@@ -438,14 +438,14 @@ class SampledValue(Payload):
     unit: UnitOfMeasure | UnsetType = UNSET
 
 
-class MeterValue(Payload):
+class MeterValue(Payload, frozen=True):
     """``meterValue`` (OCPP 1.6 §7)."""
 
     timestamp: str
     sampled_value: Annotated[tuple[SampledValue, ...], Meta(min_length=1)]
 
 
-class MeterValues(Payload, kw_only=True):
+class MeterValues(Payload, frozen=True, kw_only=True):
     """MeterValues.req (OCPP 1.6 §4.7)."""
 
     connector_id: Integer
@@ -453,11 +453,11 @@ class MeterValues(Payload, kw_only=True):
     meter_value: Annotated[tuple[MeterValue, ...], Meta(min_length=1)]
 
 
-class MeterValuesAnswer(Payload):
+class MeterValuesAnswer(Payload, frozen=True):
     """MeterValues.conf (OCPP 1.6 §4.7)."""
 
 
-class ChargingProfile(Payload, kw_only=True):
+class ChargingProfile(Payload, frozen=True, kw_only=True):
     """``chargingProfile`` (OCPP 1.6 §7)."""
 
     charging_profile_id: Integer
@@ -471,7 +471,7 @@ class ChargingProfile(Payload, kw_only=True):
     charging_schedule: ChargingSchedule
 
 
-class RemoteStartTransaction(Payload, kw_only=True):
+class RemoteStartTransaction(Payload, frozen=True, kw_only=True):
     """RemoteStartTransaction.req (OCPP 1.6 §5.11)."""
 
     connector_id: Integer | UnsetType = UNSET
@@ -479,25 +479,25 @@ class RemoteStartTransaction(Payload, kw_only=True):
     charging_profile: ChargingProfile | UnsetType = UNSET
 
 
-class RemoteStartTransactionAnswer(Payload):
+class RemoteStartTransactionAnswer(Payload, frozen=True):
     """RemoteStartTransaction.conf (OCPP 1.6 §5.11)."""
 
     status: RemoteStartStopStatus
 
 
-class RemoteStopTransaction(Payload):
+class RemoteStopTransaction(Payload, frozen=True):
     """RemoteStopTransaction.req (OCPP 1.6 §5.12)."""
 
     transaction_id: Integer
 
 
-class RemoteStopTransactionAnswer(Payload):
+class RemoteStopTransactionAnswer(Payload, frozen=True):
     """RemoteStopTransaction.conf (OCPP 1.6 §5.12)."""
 
     status: RemoteStartStopStatus
 
 
-class ReserveNow(Payload, kw_only=True):
+class ReserveNow(Payload, frozen=True, kw_only=True):
     """ReserveNow.req (OCPP 1.6 §5.13)."""
 
     connector_id: Integer
@@ -507,32 +507,32 @@ class ReserveNow(Payload, kw_only=True):
     reservation_id: Integer
 
 
-class ReserveNowAnswer(Payload):
+class ReserveNowAnswer(Payload, frozen=True):
     """ReserveNow.conf (OCPP 1.6 §5.13)."""
 
     status: ReservationStatus
 
 
-class Reset(Payload):
+class Reset(Payload, frozen=True):
     """Reset.req (OCPP 1.6 §5.14)."""
 
     type: ResetType
 
 
-class ResetAnswer(Payload):
+class ResetAnswer(Payload, frozen=True):
     """Reset.conf (OCPP 1.6 §5.14)."""
 
     status: ResetStatus
 
 
-class AuthorizationData(Payload):
+class AuthorizationData(Payload, frozen=True):
     """``localAuthorizationList`` (OCPP 1.6 §7)."""
 
     id_tag: CiString20
     id_tag_info: IdTagInfo | UnsetType = UNSET
 
 
-class SendLocalList(Payload, kw_only=True):
+class SendLocalList(Payload, frozen=True, kw_only=True):
     """SendLocalList.req (OCPP 1.6 §5.15)."""
 
     list_version: Integer
@@ -540,26 +540,26 @@ class SendLocalList(Payload, kw_only=True):
     update_type: UpdateType
 
 
-class SendLocalListAnswer(Payload):
+class SendLocalListAnswer(Payload, frozen=True):
     """SendLocalList.conf (OCPP 1.6 §5.15)."""
 
     status: UpdateStatus
 
 
-class SetChargingProfile(Payload):
+class SetChargingProfile(Payload, frozen=True):
     """SetChargingProfile.req (OCPP 1.6 §5.16)."""
 
     connector_id: Integer
     cs_charging_profiles: ChargingProfile
 
 
-class SetChargingProfileAnswer(Payload):
+class SetChargingProfileAnswer(Payload, frozen=True):
     """SetChargingProfile.conf (OCPP 1.6 §5.16)."""
 
     status: ChargingProfileStatus
 
 
-class StartTransaction(Payload, kw_only=True):
+class StartTransaction(Payload, frozen=True, kw_only=True):
     """StartTransaction.req (OCPP 1.6 §4.8)."""
 
     connector_id: Integer
@@ -569,14 +569,14 @@ class StartTransaction(Payload, kw_only=True):
     timestamp: str
 
 
-class StartTransactionAnswer(Payload):
+class StartTransactionAnswer(Payload, frozen=True):
     """StartTransaction.conf (OCPP 1.6 §4.8)."""
 
     id_tag_info: IdTagInfo
     transaction_id: Integer
 
 
-class StatusNotification(Payload, kw_only=True):
+class StatusNotification(Payload, frozen=True, kw_only=True):
     """StatusNotification.req (OCPP 1.6 §4.9)."""
 
     connector_id: Integer
@@ -588,23 +588,23 @@ class StatusNotification(Payload, kw_only=True):
     vendor_error_code: CiString50 | UnsetType = UNSET
 
 
-class StatusNotificationAnswer(Payload):
+class StatusNotificationAnswer(Payload, frozen=True):
     """StatusNotification.conf (OCPP 1.6 §4.9)."""
 
 
-class TransactionSample(SampledValue):
+class TransactionSample(SampledValue, frozen=True):
     """``sampledValue`` (OCPP 1.6 §7), as SampledValue but for the difference in the schemas."""
 
     unit: TransactionUnitOfMeasure | UnsetType = UNSET
 
 
-class TransactionData(MeterValue):
+class TransactionData(MeterValue, frozen=True):
     """``transactionData`` (OCPP 1.6 §7), as MeterValue but for the difference in the schemas."""
 
     sampled_value: tuple[TransactionSample, ...]
 
 
-class StopTransaction(Payload, kw_only=True):
+class StopTransaction(Payload, frozen=True, kw_only=True):
     """StopTransaction.req (OCPP 1.6 §4.10)."""
 
     id_tag: CiString20 | UnsetType = UNSET
@@ -615,38 +615,38 @@ class StopTransaction(Payload, kw_only=True):
     transaction_data: tuple[TransactionData, ...] | UnsetType = UNSET
 
 
-class StopTransactionAnswer(Payload):
+class StopTransactionAnswer(Payload, frozen=True):
     """StopTransaction.conf (OCPP 1.6 §4.10)."""
 
     id_tag_info: IdTagInfo | UnsetType = UNSET
 
 
-class TriggerMessage(Payload):
+class TriggerMessage(Payload, frozen=True):
     """TriggerMessage.req (OCPP 1.6 §5.17)."""
 
     requested_message: MessageTrigger
     connector_id: Integer | UnsetType = UNSET
 
 
-class TriggerMessageAnswer(Payload):
+class TriggerMessageAnswer(Payload, frozen=True):
     """TriggerMessage.conf (OCPP 1.6 §5.17)."""
 
     status: TriggerMessageStatus
 
 
-class UnlockConnector(Payload):
+class UnlockConnector(Payload, frozen=True):
     """UnlockConnector.req (OCPP 1.6 §5.18)."""
 
     connector_id: Integer
 
 
-class UnlockConnectorAnswer(Payload):
+class UnlockConnectorAnswer(Payload, frozen=True):
     """UnlockConnector.conf (OCPP 1.6 §5.18)."""
 
     status: UnlockStatus
 
 
-class UpdateFirmware(Payload, kw_only=True):
+class UpdateFirmware(Payload, frozen=True, kw_only=True):
     """UpdateFirmware.req (OCPP 1.6 §5.19)."""
 
     location: str
@@ -655,7 +655,7 @@ class UpdateFirmware(Payload, kw_only=True):
     retry_interval: Integer | UnsetType = UNSET
 
 
-class UpdateFirmwareAnswer(Payload):
+class UpdateFirmwareAnswer(Payload, frozen=True):
     """UpdateFirmware.conf (OCPP 1.6 §5.19)."""
 
 

@@ -1,0 +1,93 @@
+"""Arthexis: an open charging central system, composed from plugins.
+
+Everything a plugin author imports is here, resolved when it is first asked for, and nothing else is promised.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from arthexis.charging import connectors, meter_values, stations, tags, transactions
+    from arthexis.charging.decisions import Admission, Authorization, ConnectionRequest, Registration
+    from arthexis.charging.meter_values import Reading
+    from arthexis.charging.receipts import Receipt
+    from arthexis.charging.station import Station
+    from arthexis.charging.tables import station as station_table
+    from arthexis.charging.tables import transaction as transaction_table
+    from arthexis.charging.times import format_utc, parse_utc
+    from arthexis.clock import Clock
+    from arthexis.contributions import (
+        Action,
+        Command,
+        Config,
+        DataTransfer,
+        Fault,
+        Message,
+        Protocol,
+        Route,
+        Service,
+        Subscriber,
+        Tables,
+    )
+    from arthexis.db.events import Event
+    from arthexis.db.statements import Connection, Prepared
+    from arthexis.db.types import UtcDateTime
+    from arthexis.errors import ArthexisError, ConfigError, DomainError, NotFound, Reject, Unavailable
+    from arthexis.hookspecs import hookimpl
+    from arthexis.host import Context
+    from arthexis.ocppj.calls import CallFailed
+    from arthexis.ocppj.inbound import Call
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "arthexis.charging": ("connectors", "meter_values", "stations", "tags", "transactions"),
+    "arthexis.charging.decisions": ("Admission", "Authorization", "ConnectionRequest", "Registration"),
+    "arthexis.charging.meter_values": ("Reading",),
+    "arthexis.charging.receipts": ("Receipt",),
+    "arthexis.charging.station": ("Station",),
+    "arthexis.charging.tables": ("station_table", "transaction_table"),
+    "arthexis.charging.times": ("format_utc", "parse_utc"),
+    "arthexis.clock": ("Clock",),
+    "arthexis.contributions": (
+        "Action",
+        "Command",
+        "Config",
+        "DataTransfer",
+        "Fault",
+        "Message",
+        "Protocol",
+        "Route",
+        "Service",
+        "Subscriber",
+        "Tables",
+    ),
+    "arthexis.db.events": ("Event",),
+    "arthexis.db.statements": ("Connection", "Prepared"),
+    "arthexis.db.types": ("UtcDateTime",),
+    "arthexis.errors": ("ArthexisError", "ConfigError", "DomainError", "NotFound", "Reject", "Unavailable"),
+    "arthexis.hookspecs": ("hookimpl",),
+    "arthexis.host": ("Context",),
+    "arthexis.ocppj.calls": ("CallFailed",),
+    "arthexis.ocppj.inbound": ("Call",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: PLE0604 - the table above is the list
+    *sorted(_HOME_OF),
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Resolve a public name when it is first asked for, so that importing a plugin costs little."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"arthexis has no public name {name!r}")
+    if home == "arthexis.charging":
+        value: Any = importlib.import_module(f"{home}.{name}")
+    else:
+        value = getattr(importlib.import_module(home), name.removesuffix("_table"))
+    globals()[name] = value
+    return value

@@ -1,0 +1,80 @@
+"""Assembly: from options, file, role and plugins to a node that is ready to start."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from arthexis import config, roles
+from arthexis.config import Configuration, Http, Settings, Stations
+from arthexis.host import Host
+from arthexis.plugins.compose import Composition, Selection, compose
+from arthexis.plugins.states import Plugin
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line adds to the configuration, for this run only."""
+
+    config: Path | None = None
+    host: str | None = None
+    port: int | None = None
+    open: bool = False
+    strict: bool = False
+    safe_mode: bool = False
+    admit_pending_minutes: float = 0.0
+
+
+def assemble(options: Options) -> Host:
+    """Read, choose, compose; raises ``ArthexisError`` where a node cannot even be put together."""
+    configuration = config.load(options.config)
+    installed = roles.installed()
+    role = roles.chosen(configuration.settings.node, installed)
+    line = roles.lineage(role, installed)
+    roles.beneath(configuration, line)
+    settings = _with_options(configuration.settings, options)
+    selected = Selection() if options.safe_mode else roles.selection(line, settings.node)
+    composition = composed(configuration, selected)
+    host = Host(
+        settings,
+        composition,
+        config.home(),
+        open_mode=options.open,
+        admit_pending_minutes=options.admit_pending_minutes,
+    )
+    host.role_name = role.name
+    return host
+
+
+def composed(configuration: Configuration, selected: Selection) -> Composition:
+    """The composition of a selection; sections of plugins that are not installed are refused."""
+
+    def changed(plugin: Plugin) -> None:
+        log = logging.getLogger("arthexis.plugins")
+        log.debug("%s is %s %s", plugin.full_name, plugin.state, plugin.reason, extra={"plugin": plugin.name})
+
+    composition = compose(selected, configuration.of_plugin, on_change=changed)
+    configuration.check_plugins(composition.plugins)
+    return composition
+
+
+def _with_options(settings: Settings, options: Options) -> Settings:
+    http: Http = settings.http
+    if options.host is not None:
+        http = msgspec.structs.replace(http, host=options.host)
+    if options.port is not None:
+        http = msgspec.structs.replace(http, port=options.port)
+    stations: Stations = settings.stations
+    if options.strict:
+        stations = msgspec.structs.replace(stations, mode="strict")
+    return Settings(settings.node, http, settings.database, stations, settings.messages, settings.log)
+
+
+def configure_logging(settings: Settings) -> None:
+    """Log to standard error; the level is the configuration's or ``ARTHEXIS_LOG``'s."""
+    name = os.environ.get("ARTHEXIS_LOG", settings.log.level)
+    logging.basicConfig(level=name.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")

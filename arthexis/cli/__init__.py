@@ -1,0 +1,1 @@
+"""The command ``arthexis``: click groups, each imported when it is used."""

@@ -1,0 +1,422 @@
+"""What a person or a script can ask of a node, whether it runs (over HTTP) or not (on its files).
+
+One table of coroutine functions: the command line and the HTTP API both call these and nothing else.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from arthexis.charging import connectors, keys, messages, meter_values, stations, tags, tokens, transactions
+from arthexis.charging.ids import folded
+from arthexis.db import backup, migrate
+from arthexis.db.statements import Connection
+from arthexis.errors import DomainError, NotFound, Refused
+
+if TYPE_CHECKING:
+    from arthexis.host import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing to ask: its function, the access it needs, and its parameters as a Struct."""
+
+    fn: Callable[..., Awaitable[Any]]
+    access: str
+    parameters: type[msgspec.Struct]
+
+
+REQUESTS: dict[str, Request] = {}
+
+
+def request(access: str) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
+    """Enter a function in the table under its name, for this access level and those above it."""
+
+    def enter(fn: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        REQUESTS[fn.__name__.replace("_", ".", 1)] = Request(fn, access, _parameters(fn))
+        return fn
+
+    return enter
+
+
+def _parameters(fn: Callable[..., Any]) -> type[msgspec.Struct]:
+    hints = get_type_hints(fn, globals() | {"Host": object})
+    fields = [
+        (name, hints[name]) if parameter.default is parameter.empty else (name, hints[name], parameter.default)
+        for name, parameter in inspect.signature(fn).parameters.items()
+        if name != "host"
+    ]
+    return msgspec.defstruct(fn.__name__, fields, forbid_unknown_fields=True, kw_only=True)
+
+
+async def ask(host: Host, name: str, parameters: dict[str, Any]) -> Any:
+    """Answer a request on this node; raises ``ArthexisError``."""
+    found = REQUESTS.get(name)
+    if found is None:
+        raise NotFound(f"no request {name!r}", place="control", cure=f"There are {', '.join(sorted(REQUESTS))}")
+    try:
+        given = msgspec.convert(parameters, found.parameters, strict=False)
+    except msgspec.ValidationError as error:
+        raise DomainError(str(error), place=name, cure=f"See `arthexis {name.replace('.', ' ')} --help`") from None
+    return await found.fn(host, **{field: getattr(given, field) for field in given.__struct_fields__})
+
+
+# ---------------------------------------------------------------------- the node
+
+
+@request("viewer")
+async def node_status(host: Host) -> dict[str, Any]:
+    """How the node is doing."""
+    running = hasattr(host, "gate")
+    return {
+        "running": running,
+        "role": host.settings.node.role,
+        "open": host.open,
+        "stations_connected": len(host.links) if running else 0,
+        "recovery": host.composition.recovery,
+        "plugins": _counted(host),
+        "unreadable_frames": host.unreadable,
+        "writes_waiting": host.journal.waiting,
+        "commits": host.journal.commits,
+        "database": host.database.url.render_as_string(hide_password=True),
+        "home": str(host.home),
+    }
+
+
+def _counted(host: Host) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for plugin in host.composition.plugins:
+        counts[plugin.state.value] = counts.get(plugin.state.value, 0) + 1
+    return counts
+
+
+@request("viewer")
+async def plugins_list(host: Host) -> list[dict[str, Any]]:
+    """Every plugin that is installed, with its state, reason and cure."""
+    return [plugin.to_dict() for plugin in host.composition.plugins]
+
+
+@request("viewer")
+async def plugins_info(host: Host, name: str) -> dict[str, Any]:
+    """One plugin and what it contributes."""
+    found = host.composition.named(name)
+    if not found:
+        raise NotFound(f"no plugin {name}", place="plugins", cure="See `arthexis plugins list`")
+    plugin = found[0]
+    offers = {
+        hook.removeprefix("register_"): [_short(c) for owner, c in contributions if owner is plugin]
+        for hook, contributions in host.composition.contributions.items()
+    }
+    implements = [hook for hook, found in host.composition.hooks.items() if any(p is plugin for p, _ in found)]
+    return {**plugin.to_dict(), "offers": {k: v for k, v in offers.items() if v}, "implements": implements}
+
+
+def _short(contribution: Any) -> str:
+    for name in ("name", "subprotocol", "vendor_id", "path", "migrations"):
+        if hasattr(contribution, name):
+            return str(getattr(contribution, name))
+    return type(contribution).__name__
+
+
+# ---------------------------------------------------------------------- stations
+
+
+@request("viewer")
+async def stations_list(host: Host) -> list[dict[str, Any]]:
+    """Every station, and whether it is connected now."""
+    found = await host.database.read(stations.rows)
+    return [{**row, "connected": _connected(host, row["identity"])} for row in found]
+
+
+def _connected(host: Host, identity: str) -> bool:
+    return hasattr(host, "gate") and folded(identity) in host.links
+
+
+@request("viewer")
+async def stations_show(host: Host, station: str) -> dict[str, Any]:
+    """One station with its connectors and its latest statuses."""
+
+    def read(db: Connection) -> dict[str, Any]:
+        found = stations.required(db, station)
+        row = next(row for row in stations.rows(db) if row["id"] == found.row)
+        return {**row, "connectors": connectors.rows(db, found.row), "statuses": connectors.history(db, found.row, 20)}
+
+    shown = await host.database.read(read)
+    return {**shown, "connected": _connected(host, shown["identity"])}
+
+
+@request("operator")
+async def stations_add(host: Host, station: str, no_key: bool = False, key: str | None = None) -> dict[str, Any]:
+    """Add a station; the answer holds its URL and, this once, its key as text and as hexadecimal digits."""
+    secret = None if no_key else _key(key)
+    stored = keys.store(secret, host.pepper) if secret else None
+    at = host.clock.now()
+    added = await host.journal.write(lambda db: stations.add(db, station, stored, at))
+    return {"station": added.identity, "urls": host.station_urls(added.identity), **_shown(secret)}
+
+
+def _key(text: str | None) -> bytes:
+    """A key of ours, or one that was made elsewhere; what a person would choose is refused."""
+    if text is None:
+        return keys.new_key()
+    secret = keys.from_hex(text)
+    if secret is None:
+        raise DomainError(
+            "a key must be 40 hexadecimal digits of random bytes",
+            place="stations add --key",
+            cure="Leave --key out and Arthexis makes one",
+        )
+    return secret
+
+
+def _shown(secret: bytes | None) -> dict[str, str | None]:
+    if secret is None:
+        return {"key": None, "key_hex": None}
+    text = secret.decode("ascii", "replace")
+    return {"key": text if text.isascii() and text.isprintable() else None, "key_hex": secret.hex()}
+
+
+@request("operator")
+async def stations_key(host: Host, station: str, no_key: bool = False) -> dict[str, Any]:
+    """Give a station a new key (or none); the old one stops working at its next connection."""
+    secret = None if no_key else keys.new_key()
+    stored = keys.store(secret, host.pepper) if secret else None
+
+    def change(db: Connection) -> str:
+        found = stations.required(db, station)
+        stations.set_key(db, found.row, stored)
+        return found.identity
+
+    identity = await host.journal.write(change)
+    return {"station": identity, "urls": host.station_urls(identity), **_shown(secret)}
+
+
+@request("viewer")
+async def stations_pending(host: Host) -> list[dict[str, Any]]:
+    """Stations that were refused or wait for approval, with the reason."""
+    return await host.database.read(stations.refused)
+
+
+@request("operator")
+async def stations_approve(host: Host, station: str, no_key: bool = False) -> dict[str, Any]:
+    """Let a station in that was refused or waits; it gets a key unless it is to connect plainly."""
+    secret = None if no_key else keys.new_key()
+    stored = keys.store(secret, host.pepper) if secret else None
+    at = host.clock.now()
+
+    def approve(db: Connection) -> stations.Found:
+        found = stations.find(db, station)
+        if found is None:
+            return stations.add(db, station, stored, at, registration="Accepted")
+        stations.register(db, found.row, "Accepted")
+        return found
+
+    known = await host.database.read(lambda db: stations.find(db, station)) is not None
+    found = await host.journal.write(approve)
+    _admit(host, found)
+    return {
+        "station": found.identity,
+        "urls": host.station_urls(found.identity),
+        **_shown(None if known else secret),
+    }
+
+
+def _admit(host: Host, found: stations.Found) -> None:
+    """Tell an open socket that its station is approved, so that its next boot is accepted."""
+    link = host.links.get(folded(found.identity)) if hasattr(host, "gate") else None
+    if link is not None:
+        link.station.key = found.row
+        link.station.registration = None
+
+
+@request("operator")
+async def stations_reject(host: Host, station: str) -> dict[str, Any]:
+    """Answer a station's boots Rejected from now on."""
+
+    def reject(db: Connection) -> stations.Found:
+        found = stations.required(db, station)
+        stations.register(db, found.row, "Rejected")
+        return found
+
+    found = await host.journal.write(reject)
+    link = host.links.get(folded(found.identity)) if hasattr(host, "gate") else None
+    if link is not None:
+        link.station.registration = "Rejected"
+    return {"station": found.identity, "registration": "Rejected"}
+
+
+@request("operator")
+async def stations_set(
+    host: Host, station: str, mode: str | None = None, zone: str | None = None
+) -> dict[str, Any]:
+    """Change how a station's frames are taken: ``mode`` strict, repair or node; ``zone`` an IANA name."""
+    if mode not in {None, "strict", "repair", "node"}:
+        raise DomainError(f"no mode {mode!r}", place="station", cure="Use strict, repair or node")
+    if zone is not None:
+        _check_zone(zone)
+
+    def change(db: Connection) -> stations.Found:
+        found = stations.required(db, station)
+        if mode is not None:
+            stations.set_mode(db, found.row, None if mode == "node" else mode)
+        if zone is not None:
+            stations.set_zone(db, found.row, zone)
+        return stations.required(db, station)
+
+    found = await host.journal.write(change)
+    link = host.links.get(folded(found.identity)) if hasattr(host, "gate") else None
+    if link is not None:
+        link.station.strict = (found.mode or host.settings.stations.mode) == "strict"
+        link.station.zone = ZoneInfo(found.zone) if found.zone else host.zone
+    return {"station": found.identity, "mode": found.mode, "zone": found.zone}
+
+
+def _check_zone(zone: str) -> None:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise DomainError(f"no time zone {zone!r}", place="station", cure="Use an IANA name: Europe/Berlin") from None
+
+
+# ---------------------------------------------------------------------- transactions, tags, messages
+
+
+@request("viewer")
+async def transactions_list(
+    host: Host, station: str | None = None, id_tag: str | None = None, active: bool | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Transactions, the latest first."""
+
+    def read(db: Connection) -> list[dict[str, Any]]:
+        row = stations.required(db, station).row if station is not None else None
+        return transactions.rows(db, station_id=row, id_tag=id_tag, active=active, limit=min(limit, 1000))
+
+    return await host.database.read(read)
+
+
+@request("viewer")
+async def transactions_show(host: Host, transaction: int) -> dict[str, Any]:
+    """One transaction with its meter values."""
+
+    def read(db: Connection) -> dict[str, Any] | None:
+        row = transactions.get(db, transaction)
+        return row and {**row, "meter_values": meter_values.of_transaction(db, transaction)}
+
+    found = await host.database.read(read)
+    if found is None:
+        raise NotFound(f"no transaction {transaction}", place="transactions", cure="See `arthexis transactions list`")
+    return found
+
+
+@request("viewer")
+async def tags_list(host: Host) -> list[dict[str, Any]]:
+    """Every id tag."""
+    return await host.database.read(tags.rows)
+
+
+@request("viewer")
+async def tags_unknown(host: Host) -> list[dict[str, Any]]:
+    """Tags that were refused because nobody knows them; adding one is an operator's decision."""
+    return await host.database.read(tags.unknown)
+
+
+@request("operator")
+async def tags_add(
+    host: Host,
+    id_tag: str,
+    status: str = "Accepted",
+    expires_at: datetime | None = None,
+    parent_id_tag: str | None = None,
+    note: str | None = None,
+) -> dict[str, Any]:
+    """Add an id tag, or change it."""
+    at = host.clock.now()
+    if expires_at is not None and expires_at.tzinfo is None:
+        raise DomainError("the time has no zone", place="tag", cure="Write it like 2027-01-31T12:00:00Z")
+    await host.journal.write(
+        lambda db: tags.add(
+            db, id_tag, at, status=status, expires_at=expires_at, parent_id_tag=parent_id_tag, note=note
+        )
+    )
+    return {"id_tag": id_tag, "status": status}
+
+
+@request("operator")
+async def tags_remove(host: Host, id_tag: str) -> dict[str, Any]:
+    """Forget an id tag."""
+    await host.journal.write(lambda db: tags.remove(db, id_tag))
+    return {"id_tag": id_tag, "removed": True}
+
+
+@request("viewer")
+async def messages_list(
+    host: Host, station: str | None = None, limit: int = 100, after: int = 0
+) -> list[dict[str, Any]]:
+    """The latest frames as they went over the wire, oldest first."""
+    return await host.database.read(lambda db: messages.rows(db, station, min(limit, 1000), after))
+
+
+# ---------------------------------------------------------------------- tokens and the database
+
+
+@request("administrator")
+async def tokens_list(host: Host) -> list[dict[str, Any]]:
+    """Every API token, without its secret."""
+    return await host.database.read(tokens.rows)
+
+
+@request("administrator")
+async def tokens_add(
+    host: Host, name: str, access: str = "viewer", days: float | None = None
+) -> dict[str, Any]:
+    """Make an API token; the answer is the only time it is seen."""
+    at = host.clock.now()
+    expires_at = at + timedelta(days=days) if days is not None else None
+    token = await host.journal.write(lambda db: tokens.add(db, name, access, at, expires_at))
+    return {"name": name, "access": access, "expires_at": expires_at, "token": token}
+
+
+@request("administrator")
+async def tokens_revoke(host: Host, name: str) -> dict[str, Any]:
+    """End an API token."""
+    await host.journal.write(lambda db: tokens.revoke(db, name))
+    return {"name": name, "revoked": True}
+
+
+@request("viewer")
+async def db_status(host: Host) -> dict[str, Any]:
+    """Where the database is and how far each chain of migrations has come."""
+    found = await host.database.read(lambda _: migrate.states(host.database, [chain for chain, _ in host.chains()]))
+    path = host.database.path
+    return {
+        "url": host.database.url.render_as_string(hide_password=True),
+        "size_bytes": path.stat().st_size if path is not None and path.exists() else None,
+        "chains": [
+            {"name": s.chain.name, "current": s.current, "head": s.head, "due": s.due} for s in found
+        ],
+    }
+
+
+@request("administrator")
+async def db_backup(host: Host, path: str) -> dict[str, Any]:
+    """Write a consistent copy of the database beside the running node."""
+    target = Path(path)
+    if target.exists():
+        raise Refused(f"{path} is there already", place="db backup", cure="Name a new file")
+    size = await host.database.read(lambda _: backup.backup(host.database, target))
+    return {"path": str(target.resolve()), "size_bytes": size}
+
+
+@request("viewer")
+async def db_verify(host: Host) -> dict[str, Any]:
+    """Whether the database is sound: its pages, its references, and that every table is there."""
+    problems = await host.database.read(lambda _: backup.problems(host.database))
+    return {"sound": not problems, "problems": problems}

@@ -1,0 +1,406 @@
+"""The node: a composition, a database, a journal and the links of its stations, started and stopped in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import secrets
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from arthexis.charging import keys, messages, stations
+from arthexis.charging.decisions import Admission, Authorization, ConnectionRequest, Registration
+from arthexis.charging.receipts import Receipt
+from arthexis.charging.station import Station
+from arthexis.clock import Clock
+from arthexis.config import Settings
+from arthexis.db import events as event_log
+from arthexis.db import migrate
+from arthexis.db.engine import Database
+from arthexis.db.events import Event
+from arthexis.db.journal import Journal
+from arthexis.errors import PluginError, Unavailable
+from arthexis.lifespans import Lifespans
+from arthexis.ocppj.dialect import dialects
+from arthexis.ocppj.gate import Gate
+from arthexis.ocppj.link import GOING_AWAY, Link
+from arthexis.plugins.compose import Composition
+from arthexis.plugins.contain import Contain
+from arthexis.plugins.registry import Deciders, tell
+from arthexis.plugins.states import Plugin, State
+from arthexis.subscribers import Readers
+from arthexis.system import lan_addresses
+
+if TYPE_CHECKING:
+    from aiohttp.web import BaseRequest
+
+log = logging.getLogger("arthexis.host")
+
+S = TypeVar("S")
+SWEEP_S = 0.25
+SEEN_S = 10.0
+HOUSEKEEPING_S = 60.0
+KEEP_EVENTS = timedelta(days=30)
+MOST_UNTOLD = 10_000
+PEPPER_BYTES = 32
+LIVE = {
+    "station.booted": "on_booted",
+    "status.changed": "on_status_changed",
+    "transaction.started": "on_transaction_started",
+    "transaction.metered": "on_transaction_metered",
+    "transaction.stopped": "on_transaction_stopped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a plugin's ``lifespan`` gets: its settings, the node, and a way to start a task that the node ends."""
+
+    plugin: Plugin
+    config: Any
+    host: Host
+    journal: Journal
+    clock: Clock
+    log: logging.Logger
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run a task beside everything else; it is cancelled when the node stops."""
+        return self.host.spawn(work, f"{self.plugin.name}: {name}")
+
+
+class Host:
+    """A running node. ``open`` admits unknown stations and tags; only ever true on loopback."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        composition: Composition,
+        home: Path,
+        *,
+        open_mode: bool = False,
+        admit_pending_minutes: float = 0.0,
+        clock: Clock | None = None,
+    ) -> None:
+        """Put the parts together; nothing runs and nothing is opened before ``start``."""
+        self.settings = settings
+        self.composition = composition
+        self.home = home
+        self.open = open_mode
+        self.clock = clock or Clock()
+        self.contain = Contain()
+        self.database = Database(settings.database.url, home)
+        self.journal = Journal(self.database, self.clock)
+        self.zone = ZoneInfo(settings.stations.default_zone)
+        self.log_messages = settings.messages.log
+        self.dialects = dialects((p for _, p in composition.protocols), composition.actions)
+        self.pepper = b""
+        self.unreadable = 0
+        self.fatal: asyncio.Future[str] | None = None
+        self.role_name = ""
+        self.bound_port = settings.http.port
+        self.watchers: set[Callable[[Event], None]] = set()
+        self._admit_until = self.clock.monotonic() + 60 * admit_pending_minutes if admit_pending_minutes else 0.0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._untold: asyncio.Queue[tuple[str, tuple[Any, ...]]] = asyncio.Queue(MOST_UNTOLD)
+        self._lifespans = Lifespans(self)
+        self._readers = Readers(self)
+        self._services = {service.interface: service.implementation for _, service in composition.services}
+        self._deciders = self._decide_tables()
+
+    def _decide_tables(self) -> dict[str, Deciders]:
+        """Who is asked for each decision; connection and authorization fail closed."""
+        tables: dict[str, tuple[type, Any]] = {
+            "decide_connection": (Admission, Admission(False, "a plugin failed to decide")),
+            "decide_boot": (Registration, None),
+            "decide_authorization": (Authorization, Authorization("Invalid")),
+        }
+        hooks = self.composition.hooks
+        return {
+            name: Deciders(self.contain, hooks.get(name, ()), kind, closed) for name, (kind, closed) in tables.items()
+        }
+
+    # ------------------------------------------------------------------ start and stop
+
+    async def start(self) -> None:
+        """Open everything, in order; raises ``ArthexisError`` where the node itself cannot run."""
+        await self.open_files()
+        self.fatal = self.loop.create_future()
+        self.no_key = keys.store(b"", self.pepper)
+        self.journal.on_events = self._committed
+        self.journal.on_fatal = self._fail
+        self.gate = Gate(self)
+        for name, work in (("sweeper", self._sweep()), ("teller", self._tell()), ("housekeeping", self._keep_house())):
+            self.spawn(work, name)
+        await self._lifespans.open()
+        self._readers.start()
+
+    async def open_files(self) -> None:
+        """Open the data folder, migrated: enough to read and change what is stored, without serving anybody."""
+        self.loop = asyncio.get_running_loop()
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.pepper = load_secret(self.home / "pepper", PEPPER_BYTES)
+        self.migrate()
+        await self.journal.start()
+
+    async def close_files(self) -> None:
+        """Write what waits and close the database."""
+        await self.journal.stop()
+        self.database.close()
+
+    async def stop(self) -> None:
+        """Close links, then plugins, then the journal: what was answered is stored, what is stored stays."""
+        await self.close_links()
+        await self._readers.stop()
+        await self._lifespans.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.close_files()
+
+    async def close_links(self) -> None:
+        """Tell every station that the node goes away (1001)."""
+        links = list(self.gate.links.values()) if hasattr(self, "gate") else []
+        closing = (link.close(GOING_AWAY, "the node is stopping") for link in links)
+        await asyncio.gather(*closing, return_exceptions=True)
+
+    def chains(self) -> list[tuple[migrate.Chain, list[Plugin]]]:
+        """Every chain of migrations, the host's first, with the plugins that need it."""
+        found: list[tuple[migrate.Chain, list[Plugin]]] = [(migrate.Chain(migrate.HOST, migrate.HOST_MIGRATIONS), [])]
+        for plugin, tables in self.composition.tables:
+            mates = [mate for mate in self.composition.plugins if mate.distribution == plugin.distribution]
+            found.append((migrate.Chain(plugin.distribution.removeprefix("arthexis-"), tables.migrations), mates))
+        return found
+
+    def migrate(self) -> None:
+        """Bring every chain to its head; a plugin whose chain fails is failed, the host's failure is raised."""
+        chains = self.chains()
+        for state, (chain, plugins) in zip(
+            migrate.states(self.database, [chain for chain, _ in chains]), chains, strict=True
+        ):
+            if not state.due:
+                continue
+            try:
+                migrate.upgrade(self.database, chain)
+            except PluginError as error:
+                if chain.name == migrate.HOST:
+                    raise
+                for plugin in plugins:
+                    plugin.fail(State.MIGRATED, str(error), error.cure)
+        for plugin in self.composition.plugins:
+            if plugin.state is State.CONFIGURED:
+                plugin.climb(State.MIGRATED)
+
+    def _fail(self, reason: str) -> None:
+        """The disk lies: stop answering at once (exit status 70)."""
+        if self.fatal is not None and not self.fatal.done():
+            log.critical("%s; the node stops so that no answer is a lie", reason)
+            self.fatal.set_result(reason)
+
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Run a task that ends with the node; what it raises is logged."""
+        task = self.loop.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s ended: %s", task.get_name(), error, exc_info=error)
+
+    # ------------------------------------------------------------------ what others ask the node
+
+    @property
+    def page_url(self) -> str:
+        """The first page's URL."""
+        bound = self.settings.http.host
+        name = "127.0.0.1" if bound in {"", "0.0.0.0", "::"} else bound  # noqa: S104 - compared, not bound
+        return f"http://{_in_url(name)}:{self.bound_port}/"
+
+    def station_urls(self, identity: str) -> list[str]:
+        """The URLs under which a station reaches this node: the public one, or one for each address it listens on."""
+        named = identity if identity.startswith("<") else quote(identity, safe="")
+        http = self.settings.http
+        if http.public_url:
+            return [f"{http.public_url.rstrip('/').replace('http', 'ws', 1)}/ocpp/{named}"]
+        everywhere = http.host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+        addresses = lan_addresses() if everywhere else [http.host]
+        return [f"ws://{_in_url(a)}:{self.bound_port}/ocpp/{named}" for a in addresses or ["127.0.0.1"]]
+
+    @property
+    def links(self) -> dict[str, Link]:
+        """The open sockets by case-folded identity."""
+        return self.gate.links
+
+    def service(self, interface: type[S]) -> S | None:
+        """The implementation of an interface of ``arthexis.services``, or None if no plugin offers one."""
+        return self._services.get(interface)  # type: ignore[return-value]
+
+    def admits_pending(self) -> bool:
+        """Whether unknown stations are let in to wait for approval just now."""
+        return self.clock.monotonic() < self._admit_until
+
+    def remote_of(self, request: BaseRequest) -> str:
+        """The address a request comes from; forwarded headers count only from a trusted proxy."""
+        direct = request.remote or ""
+        if direct in self.settings.http.trusted_proxies:
+            forwarded = request.headers.get("X-Forwarded-For", "").split(",")[-1].strip()
+            return _address(forwarded) or direct
+        return direct
+
+    async def decide_connection(self, request: ConnectionRequest) -> Admission:
+        """Whether a socket may open; fails closed."""
+        deciders = self._deciders["decide_connection"]
+        answer = await deciders.ask(request) if deciders else None
+        return answer if answer is not None else Admission(True)
+
+    async def decide_boot(self, station: Station, boot: Any) -> Registration:
+        """What a booting station is told: a plugin's word, else what the operator decided before, else Accepted."""
+        deciders = self._deciders["decide_boot"]
+        answer: Registration | None = await deciders.ask(station, boot) if deciders else None
+        interval_s = self.settings.stations.heartbeat_interval_s
+        if answer is not None:
+            return Registration(answer.status, interval_s if answer.interval_s is None else answer.interval_s)
+        if station.registration in {"Pending", "Rejected"}:
+            held = "Pending" if station.registration == "Pending" else "Rejected"
+            return Registration(held, min(interval_s, 30))
+        return Registration("Accepted", interval_s)
+
+    async def decide_authorization(self, station: Station, id_tag: str, *, starting: bool) -> Authorization | None:
+        """What plugins say of a tag; None leaves it to the tag's own row. Fails closed."""
+        deciders = self._deciders["decide_authorization"]
+        answer: Authorization | None = await deciders.ask(station, id_tag, starting) if deciders else None
+        return answer
+
+    # ------------------------------------------------------------------ telling
+
+    def count_unreadable(self, station: Station, reason: str) -> None:
+        """A frame that was none; the socket stays open."""
+        self.unreadable += 1
+        log.info("unreadable frame of %s: %s", station.id, reason, extra={"station": station.id})
+
+    def tell_message(self, station: Station, record: Receipt, failure: BaseException | None) -> None:
+        """A CALL was handled; costs nothing where no plugin listens."""
+        if self.composition.hooks.get("on_message"):
+            data = {
+                "action": record.action,
+                "message_id": record.message_id,
+                "repairs": list(record.repairs),
+                "failed": failure is not None,
+            }
+            self._queue("on_message", Event(0, "message", station.id, record.received_at, data))
+
+    def tell_connected(self, link: Link) -> None:
+        """A station came."""
+        self._queue("on_connected", link.station)
+
+    def tell_disconnected(self, link: Link, reason: str) -> None:
+        """A station went, and no newer socket has its identity."""
+        log.info("%s disconnected: %s", link.station.id, reason, extra={"station": link.station.id})
+        self._queue("on_disconnected", link.station, reason)
+
+    def tell_plugin(self, plugin: Plugin) -> None:
+        """A plugin reached another state."""
+        self._queue("on_plugin_changed", plugin)
+
+    def _queue(self, hook: str, *args: Any) -> None:
+        if not self.composition.hooks.get(hook):
+            return
+        try:
+            self._untold.put_nowait((hook, args))
+        except asyncio.QueueFull:
+            log.warning("live hooks are behind; %s was not told", hook)
+
+    def _committed(self, events: Sequence[Event]) -> None:
+        """After a commit: live hooks are queued, durable readers woken, watchers (event streams) told."""
+        self._readers.wake()
+        for event in events:
+            hook = LIVE.get(event.kind)
+            if hook is not None:
+                self._queue(hook, event)
+            for watch in self.watchers:
+                watch(event)
+
+    async def _tell(self) -> None:
+        while True:
+            hook, args = await self._untold.get()
+            await tell(self.contain, self.composition.hooks[hook], *args)
+
+    # ------------------------------------------------------------------ keeping time
+
+    async def _sweep(self) -> None:
+        """Look after links whose handlers take long, and remember when stations were last heard."""
+        limit = self.settings.stations.handler_timeout_s
+        seen_at = self.loop.time()
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now = self.loop.time()
+            for link in list(self.gate.links.values()):
+                if link.busy_since:
+                    if now - link.busy_since > limit:
+                        link.give_up()
+                    elif now - link.busy_since > SWEEP_S:
+                        link.hand_over()
+            if now - seen_at >= SEEN_S:
+                self._note_seen(seen_at, now)
+                seen_at = now
+
+    def _note_seen(self, since: float, now: float) -> None:
+        at = self.clock.now()
+        heard = [
+            (link.station.row, at - timedelta(seconds=now - link.heard))
+            for link in self.gate.links.values()
+            if link.heard >= since and link.station.known
+        ]
+        if heard:
+            self.journal.note(lambda db: [stations.seen(db, row, moment) for row, moment in heard])
+
+    async def _keep_house(self) -> None:
+        """Keep the message log and the events within their bounds."""
+        limits = self.settings.messages
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            before = self.clock.now() - timedelta(days=limits.keep_days)
+            try:
+                while await self.journal.write(lambda db: messages.trim(db, before, limits.keep_bytes)):
+                    await asyncio.sleep(0)
+                oldest = self.clock.now() - KEEP_EVENTS
+                await self.journal.write(lambda db: db.run(event_log.OLD, before=oldest))
+            except Unavailable as error:
+                log.warning("housekeeping waits: %s", error)
+
+
+def load_secret(path: Path, length: int) -> bytes:
+    """The secret in a file that only its owner may read; made at first use."""
+    try:
+        return bytes.fromhex(path.read_text("ascii").strip())
+    except FileNotFoundError:
+        secret = secrets.token_bytes(length)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secret.hex() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return secret
+    except ValueError:
+        raise Unavailable(
+            "the file does not hold the node's secret", place=str(path), cure="Restore it from a backup"
+        ) from None
+
+
+def _in_url(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None

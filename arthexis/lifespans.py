@@ -1,0 +1,84 @@
+"""Lifespans: plugins that open something are opened in order, retried while it is unavailable, closed in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+from arthexis.errors import Unavailable
+from arthexis.plugins.contain import attempt
+from arthexis.plugins.states import Plugin, State
+
+if TYPE_CHECKING:
+    from arthexis.host import Host
+
+OPEN_S = 5.0
+RETRY_S = 5.0
+MOST_RETRY_S = 300.0
+
+
+class Lifespans:
+    """The open lifespans of a node's plugins."""
+
+    def __init__(self, host: Host) -> None:
+        """Open nothing yet."""
+        self._host = host
+        self._opened: list[tuple[Plugin, AbstractAsyncContextManager[None]]] = []
+        self._lock = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Open each plugin's lifespan; plugins without one are active at once."""
+        having = {plugin.full_name for plugin, _ in self._host.composition.hooks.get("lifespan", ())}
+        for plugin, _ in self._host.composition.hooks.get("lifespan", ()):
+            if plugin.state is State.MIGRATED and not await self._open(plugin):
+                self._host.spawn(self._retry(plugin), f"retrying {plugin.name}")
+        for plugin in self._host.composition.plugins:
+            if plugin.state is State.MIGRATED and plugin.full_name not in having:
+                plugin.climb(State.ACTIVE)
+
+    async def close(self) -> None:
+        """Close what was opened, the last first."""
+        while self._opened:
+            plugin, lifespan = self._opened.pop()
+            await self._host.contain.leave(plugin, OPEN_S, lifespan)
+            plugin.rest(State.STOPPED, "the node stopped")
+
+    async def _open(self, plugin: Plugin) -> bool:
+        """Open one; False if it should be tried again later."""
+        from arthexis.host import Context
+
+        host = self._host
+        logger = logging.getLogger(f"arthexis.plugins.{plugin.name}")
+        context = Context(plugin, plugin.settings, host, host.journal, host.clock, logger)
+        make = next(fn for owner, fn in host.composition.hooks["lifespan"] if owner is plugin)
+        lifespan, error = attempt(make, context)
+        if error is None and not isinstance(lifespan, AbstractAsyncContextManager):
+            error = TypeError("lifespan is no async context manager; decorate it with asynccontextmanager")
+        if error is None and lifespan is not None:
+            error = await host.contain.enter(plugin, OPEN_S, lifespan)
+        if error is None and lifespan is not None:
+            self._opened.append((plugin, lifespan))
+            plugin.climb(State.ACTIVE)
+            return True
+        return self._not_opened(plugin, error)
+
+    def _not_opened(self, plugin: Plugin, error: BaseException | None) -> bool:
+        """Say why a lifespan did not open; only what is unavailable is tried again."""
+        if isinstance(error, Unavailable):
+            plugin.rest(State.UNAVAILABLE, error.problem, error.cure)
+            return False
+        said = f"no start within {OPEN_S:g} s" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+        cure = f"Mend it, or run: arthexis plugins disable {plugin.full_name}"
+        plugin.fail(State.ACTIVE, f"its start failed: {said}", cure)
+        return True
+
+    async def _retry(self, plugin: Plugin) -> None:
+        pause_s = RETRY_S
+        while True:
+            await asyncio.sleep(pause_s)
+            async with self._lock:
+                if await self._open(plugin):
+                    return
+            pause_s = min(2 * pause_s, MOST_RETRY_S)

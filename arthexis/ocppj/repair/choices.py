@@ -1,0 +1,72 @@
+"""What a text means that is no member of an enumeration: by alias, by its letters, by likeness, by the fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import Final
+
+from arthexis.contributions import Protocol
+
+SHORTEST: Final = 5
+LONGEST: Final = 64
+LEAST_LIKENESS: Final = 0.8
+LEAST_LEAD: Final = 0.02
+
+
+def folded(text: str) -> str:
+    """The letters and digits of a text, without case."""
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+def meaning(text: str, members: tuple[str, ...], wire: str, protocol: Protocol) -> str | None:
+    """The member that a text means in the field ``wire``; None if it means nothing and there is no fallback for it."""
+    aliases = protocol.aliases.get(wire, {})
+    for found in (_alias(text, aliases), _like(text, members), _folded_alias(text, aliases)):
+        if found in members:
+            return found
+    if text.strip():
+        nearest = _nearest(text, members)
+        if nearest is not None:
+            return nearest
+    fallback = protocol.fallbacks.get(wire)
+    return fallback if fallback in members else None
+
+
+def _alias(text: str, aliases: Mapping[str, str]) -> str | None:
+    return aliases.get(text.strip())
+
+
+def _like(text: str, members: Iterable[str]) -> str | None:
+    """The member with the same letters."""
+    letters = folded(text)
+    return next((member for member in members if letters and folded(member) == letters), None)
+
+
+def _folded_alias(text: str, aliases: Mapping[str, str]) -> str | None:
+    letters = folded(text)
+    return next((meant for said, meant in aliases.items() if letters and folded(said) == letters), None)
+
+
+@lru_cache(maxsize=256)
+def _nearest(text: str, members: tuple[str, ...]) -> str | None:
+    """The one member that the text begins or that is clearly most like it.
+
+    Short texts and such with another beginning are never near: ``mA`` is not ``A``, ``NotAccepted`` not ``Accepted``.
+    """
+    letters = folded(text) if len(text) <= LONGEST else ""
+    near = [member for member in members if len(letters) >= SHORTEST and folded(member)[:2] == letters[:2]]
+    begun = [member for member in near if folded(member).startswith(letters)]
+    if begun:
+        return begun[0] if len(begun) == 1 else None
+    return _likest(letters, [member for member in near if len(folded(member)) >= SHORTEST])
+
+
+def _likest(letters: str, members: Iterable[str]) -> str | None:
+    ranked = sorted(
+        ((SequenceMatcher(None, letters, folded(member)).ratio(), member) for member in members), reverse=True
+    )
+    if not ranked or ranked[0][0] < LEAST_LIKENESS:
+        return None
+    return ranked[0][1] if len(ranked) == 1 or ranked[0][0] - ranked[1][0] >= LEAST_LEAD else None

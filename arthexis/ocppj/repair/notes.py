@@ -1,0 +1,77 @@
+"""What was mended, in a few words that fit a column: bounded, without control characters, little of the wire in it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from arthexis.contributions import Protocol
+
+MOST_REPAIRS: Final = 32
+MOST_ECHOED: Final = 40
+MOST_ABSENT: Final = 256
+MOST_MENDED: Final = 20_000
+"""Repairs of one payload after which what still needs one is dropped, so that no frame keeps the node busy."""
+
+
+class Notes:
+    """The receipt of one payload while it is mended, and what the rules need to know about its protocol."""
+
+    __slots__ = ("_more", "_texts", "absent", "protocol", "unrefusable")
+
+    def __init__(self, protocol: Protocol, *, unrefusable: bool) -> None:
+        """Start an empty receipt."""
+        self.protocol = protocol
+        self.unrefusable = unrefusable
+        self.absent: set[str] = set()
+        self._texts: list[str] = []
+        self._more = 0
+
+    def add(self, path: str, done: str) -> None:
+        """Note a repair at a wire path; beyond the first few they are only counted."""
+        if len(self._texts) < MOST_REPAIRS:
+            self._texts.append(f"{path}: {done}" if path else f"payload: {done}")
+        else:
+            self._more += 1
+
+    def lose(self, path: str) -> None:
+        """Note that nothing of the wire stands behind this member."""
+        if len(self.absent) < MOST_ABSENT:
+            self.absent.add(path)
+
+    @property
+    def weary(self) -> bool:
+        """Whether so much was mended already that the rest is not worth the node's time."""
+        return self._more > MOST_MENDED
+
+    def texts(self) -> tuple[str, ...]:
+        """The repairs, the last of them saying how many more there were."""
+        return (*self._texts, f"and {self._more} more") if self._more else tuple(self._texts)
+
+
+def echo(value: object) -> str:
+    """A value of the wire, quoted for a person: at most 40 characters, control characters escaped."""
+    if isinstance(value, dict):
+        return "object"
+    if isinstance(value, (list, tuple)):
+        return "array"
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 64:
+        return "a huge number"
+    shown = str(value).lower() if isinstance(value, bool) or value is None else repr(_start(value))
+    return shown if len(shown) <= MOST_ECHOED else shown[: MOST_ECHOED - 3] + "..."
+
+
+def below(path: str, member: str | int) -> str:
+    """The dotted wire path of a member or item; a member's name is clipped as it may come from the wire."""
+    name = str(member) if isinstance(member, int) else _name(member)
+    return f"{path}.{name}" if path else name
+
+
+def _start(value: object) -> object:
+    return value[: MOST_ECHOED + 1] if isinstance(value, str) else value
+
+
+def _name(member: str) -> str:
+    if member.isalnum() and member.isascii() and len(member) <= MOST_ECHOED:
+        return member
+    shown = repr(member[: MOST_ECHOED + 1])[1:-1]
+    return shown if len(shown) <= MOST_ECHOED else shown[: MOST_ECHOED - 3] + "..."

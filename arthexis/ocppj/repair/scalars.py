@@ -1,0 +1,219 @@
+"""How a text, a number, a truth value or a choice is mended; ``Unmendable`` is raised where nothing usable is there."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from arthexis.contributions import Fault
+from arthexis.ocppj.repair.broken import encode
+from arthexis.ocppj.repair.choices import meaning
+from arthexis.ocppj.repair.faults import Unmendable
+from arthexis.ocppj.repair.notes import Notes, echo
+from arthexis.ocppj.repair.tokens import WireFloat
+
+LONGEST_NUMBER: Final = 400
+
+_controls = re.compile(r"[\x00-\x1f\x7f]+").sub
+_whole = re.compile(r"[+-]?\d+", re.ASCII).fullmatch
+_real = re.compile(r"[+-]?(?=\.?\d)\d*\.?\d*(?:[eE][+-]?\d+)?", re.ASCII).fullmatch
+_TRUE: Final = frozenset({"true", "1", "yes", "on"})
+_FALSE: Final = frozenset({"false", "0", "no", "off"})
+
+
+def _alone(value: Any, path: str, notes: Notes) -> Any:
+    """The only item of an array that stands where a single value is meant."""
+    if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], list):
+        notes.add(path, "array of one read as its item")
+        return value[0]
+    return value
+
+
+def _hopeless(value: Any, path: str, wanted: str, fault: Fault = Fault.TYPE) -> Unmendable:
+    return Unmendable(fault, f"{path}: {echo(value)} is no {wanted}")
+
+
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """Whatever the rules know nothing about: taken as it is."""
+
+    def mend(self, value: Any, path: str, notes: Notes) -> Any:
+        """The value itself."""
+        return value
+
+    def neutral(self, path: str, notes: Notes) -> Any:
+        """None."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text, perhaps of limited length in characters."""
+
+    least: int | None = None
+    most: int | None = None
+    pattern: str | None = None
+
+    def mend(self, value: Any, path: str, notes: Notes) -> str:
+        """The text; numbers and truth values as they were written, objects and arrays as JSON, clipped if too long."""
+        text = value if isinstance(value, str) else self._written(value, path, notes)
+        if self.most is not None and len(text) > self.most:
+            text = self._clipped(text, path, notes)
+        if len(text) < (self.least or 0) or (self.pattern is not None and not re.search(self.pattern, text)):
+            raise _hopeless(text, path, "such text", Fault.VALUE)
+        return text
+
+    def neutral(self, path: str, notes: Notes) -> str:
+        """The empty text."""
+        return ""
+
+    def _written(self, value: Any, path: str, notes: Notes) -> str:
+        if self.most is not None:
+            value = _alone(value, path, notes)
+        if isinstance(value, str):
+            return value
+        text = value.text if isinstance(value, WireFloat) else encode(value).decode()
+        if value is None or (isinstance(value, (dict, list)) and self.most is not None and len(text) > self.most):
+            raise _hopeless(value, path, "text")
+        notes.add(path, f"{echo(value)} read as {'JSON ' * isinstance(value, (dict, list))}text")
+        return text
+
+    def _clipped(self, text: str, path: str, notes: Notes) -> str:
+        clean = _controls("", text).strip()
+        if len(clean) <= (self.most or 0):
+            notes.add(path, "control characters and blanks dropped")
+            return clean
+        notes.add(path, f"clipped to {self.most} of {len(text)}")
+        return clean[: self.most]
+
+
+def _number(value: Any, path: str, wanted: str) -> int | float:
+    """The number that a value of the wire says."""
+    if isinstance(value, (int, float)):
+        return value
+    if isinstance(value, str) and len(value) <= LONGEST_NUMBER:
+        text = value.strip()
+        if _whole(text):
+            return int(text)
+        if _real(text):
+            return float(text)
+    raise _hopeless(value, path, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number, perhaps within limits."""
+
+    least: int | None = None
+    most: int | None = None
+
+    def mend(self, value: Any, path: str, notes: Notes) -> int:
+        """The number; decimals cut off, texts read, clamped to the limits."""
+        number = _number(_alone(value, path, notes), path, "whole number")
+        if not math.isfinite(number):
+            raise _hopeless(value, path, "whole number", Fault.VALUE)
+        whole = int(number)
+        if type(value) is not int:
+            notes.add(path, f"{echo(value)} read as {whole}")
+        return int(_clamped(whole, self.least, self.most, path, notes))
+
+    def neutral(self, path: str, notes: Notes) -> int:
+        """Zero, or the least number allowed."""
+        return max(0, self.least or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """A number, perhaps within limits."""
+
+    least: float | None = None
+    most: float | None = None
+
+    def mend(self, value: Any, path: str, notes: Notes) -> float:
+        """The number; texts read, clamped to the limits."""
+        number = _number(_alone(value, path, notes), path, "number")
+        try:
+            number = float(number)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise _hopeless(value, path, "number", Fault.VALUE)
+        if type(value) not in (int, float, WireFloat):
+            notes.add(path, f"{echo(value)} read as {number}")
+        return float(_clamped(number, self.least, self.most, path, notes))
+
+    def neutral(self, path: str, notes: Notes) -> float:
+        """Zero, or the least number allowed."""
+        return max(0.0, self.least or 0.0)
+
+
+def _clamped(number: float, least: float | None, most: float | None, path: str, notes: Notes) -> float:
+    kept = number
+    if least is not None and number < least:
+        kept = least
+    elif most is not None and number > most:
+        kept = most
+    if kept != number:
+        notes.add(path, f"{echo(number)} out of range, read as {kept}")
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """True or false."""
+
+    def mend(self, value: Any, path: str, notes: Notes) -> bool:
+        """The truth value that a text or number says."""
+        value = _alone(value, path, notes)
+        if isinstance(value, bool):
+            return value
+        said = (value if isinstance(value, str) else str(value)).strip().casefold() if not _nested(value) else ""
+        if said not in _TRUE and said not in _FALSE:
+            raise _hopeless(value, path, "truth value")
+        notes.add(path, f"{echo(value)} read as {str(said in _TRUE).lower()}")
+        return said in _TRUE
+
+    def neutral(self, path: str, notes: Notes) -> bool:
+        """False."""
+        return False
+
+
+def _nested(value: Any) -> bool:
+    return value is None or isinstance(value, (dict, list)) or (isinstance(value, int) and value.bit_length() > 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One member of an enumeration; ``kind`` is the Enum class where it is one, ``wire`` the name of the field."""
+
+    members: tuple[Any, ...]
+    wire: str
+    kind: type[Enum] | None = None
+
+    def mend(self, value: Any, path: str, notes: Notes) -> Any:
+        """The member that the value means."""
+        value = _alone(value, path, notes)
+        if value in self.members and not isinstance(value, (bool, WireFloat)):
+            return self._made(value)
+        if _nested(value):
+            raise _hopeless(value, path, "text")
+        text = value if isinstance(value, str) else echo(value)
+        member = meaning(text, self._texts(), self.wire, notes.protocol)
+        if member is None:
+            raise Unmendable(Fault.VALUE, f"{path}: {echo(value)} means none of the members allowed")
+        notes.add(path, f"{echo(value)} read as {member!r}")
+        return self._made(member)
+
+    def neutral(self, path: str, notes: Notes) -> Any:
+        """The member for what means nothing, else the first one."""
+        fallback = notes.protocol.fallbacks.get(self.wire)
+        return self._made(fallback if fallback in self.members else self.members[0])
+
+    def _texts(self) -> tuple[str, ...]:
+        return tuple(member for member in self.members if isinstance(member, str))
+
+    def _made(self, member: Any) -> Any:
+        return member if self.kind is None else self.kind(member)

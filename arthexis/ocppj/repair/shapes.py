@@ -1,0 +1,241 @@
+"""How an object or an array is mended, by the shape of the Struct that it must become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import inspect
+
+from arthexis.contributions import Fault
+from arthexis.ocppj.repair.choices import folded
+from arthexis.ocppj.repair.faults import Unmendable
+from arthexis.ocppj.repair.notes import Notes, below, echo
+from arthexis.ocppj.repair.scalars import Anything, Choice, Flag, Real, Text, Whole
+from arthexis.ocppj.repair.tokens import lenient
+
+
+class Shape(Protocol):
+    """What a value must become: ``mend`` makes it so or raises ``Unmendable``, ``neutral`` stands for nothing."""
+
+    def mend(self, value: Any, path: str, notes: Notes) -> Any:
+        """A value of this shape made of one of the wire; what was done to it is in the notes."""
+
+    def neutral(self, path: str, notes: Notes) -> Any:
+        """The value that stands where the wire has none."""
+
+
+def _unpacked(value: Any, path: str, notes: Notes) -> Any:
+    """The object or array that a text holds as JSON, else the value itself."""
+    if isinstance(value, str) and value.strip()[:1] in ("{", "["):
+        found = lenient(value.strip())
+        if found is not None:
+            notes.add(path, "text read as the JSON in it")
+            return found[0]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """An array of items of one shape, with a least number of them; ``maker`` is list, tuple, set or frozenset."""
+
+    item: Shape
+    least: int
+    most: int | None
+    maker: type
+
+    def mend(self, value: Any, path: str, notes: Notes) -> Any:
+        """The items that could be read; a single one counts as an array of one."""
+        if not isinstance(value, list):
+            value = self._several(_unpacked(value, path, notes), path, notes)
+        items = [made for place, item in enumerate(value) for made in self._item(item, below(path, place), notes)]
+        if self.most is not None and len(items) > self.most:
+            notes.add(path, f"cut to {self.most} of {len(items)} items")
+            del items[self.most :]
+        if len(items) < self.least:
+            raise Unmendable(Fault.MISSING, f"{path}: {len(items)} usable items, at least {self.least} are needed")
+        return self.maker(items)
+
+    def neutral(self, path: str, notes: Notes) -> Any:
+        """No items."""
+        return self.maker()
+
+    def _several(self, value: Any, path: str, notes: Notes) -> list[Any]:
+        if isinstance(value, list):
+            return value
+        if value in ("", {}):
+            notes.add(path, f"{echo(value)} read as empty array")
+            return []
+        notes.add(path, f"{echo(value)} read as array of one")
+        return [value]
+
+    def _item(self, item: Any, path: str, notes: Notes) -> tuple[Any, ...]:
+        """The item as a tuple of one; nothing if it is hopeless."""
+        try:
+            if item is None or (notes.weary and not isinstance(item, dict)):
+                raise Unmendable(Fault.TYPE, f"{path}: {echo(item)}")
+            return (self.item.mend(item, path, notes),)
+        except Unmendable as reason:
+            notes.add("", f"{reason.detail}, dropped")
+            return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of an object: its names here and on the wire, its shape, and whether it may be left out or null."""
+
+    name: str
+    wire: str
+    shape: Shape
+    required: bool
+    nullable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object that becomes a Struct."""
+
+    struct: type[msgspec.Struct]
+    members: dict[str, Member]
+    letters: dict[str, str]
+
+    def mend(self, value: Any, path: str, notes: Notes) -> Any:
+        """The Struct; at once if the value is good as it is."""
+        try:
+            return msgspec.convert(value, self.struct)
+        except (msgspec.ValidationError, RecursionError):
+            return self.struct(**self._members(self._object(value, path, notes), path, notes))
+
+    def neutral(self, path: str, notes: Notes) -> Any:
+        """A Struct whose required members are all neutral."""
+        return self.struct(**self._members({}, path, notes))
+
+    def _object(self, value: Any, path: str, notes: Notes) -> dict[str, Any]:
+        """The object that a value stands for: an array's only item, JSON in a text, the one required member alone."""
+        value = _unpacked(value, path, notes)
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+            notes.add(path, "array of one read as its item")
+            value = value[0]
+        if isinstance(value, dict):
+            return value
+        needed = [member.wire for member in self.members.values() if member.required]
+        if value in (None, "", []):
+            notes.add(path, f"{echo(value)} read as empty object")
+            return {}
+        if len(needed) == 1 and not isinstance(value, list):
+            notes.add(path, f"{echo(value)} read as its {needed[0]}")
+            return {needed[0]: value}
+        if not notes.unrefusable or path:
+            raise Unmendable(Fault.TYPE, f"{path or 'payload'}: {echo(value)} is no object")
+        notes.add(path, f"{echo(value)} read as empty object")
+        return {}
+
+    def _members(self, found: dict[str, Any], path: str, notes: Notes) -> dict[str, Any]:
+        if not found.keys() <= self.members.keys():
+            found = self._known(found, path, notes)
+        made: dict[str, Any] = {}
+        for wire, member in self.members.items():
+            at = below(path, wire)
+            if wire not in found or (found[wire] is None and not member.nullable):
+                self._missing(member, at, made, notes, null=wire in found)
+            elif found[wire] is None:
+                made[member.name] = None
+            else:
+                self._present(member, found[wire], at, made, notes)
+        return made
+
+    def _known(self, found: dict[str, Any], path: str, notes: Notes) -> dict[str, Any]:
+        """The members that the Struct knows; a misspelt one stands for a known one that is not there."""
+        known = {wire: value for wire, value in found.items() if wire in self.members}
+        for wire, value in found.items():
+            if wire in self.members:
+                continue
+            meant = self.letters.get(folded(wire)) if len(wire) <= 64 else None
+            if meant is None or meant in known:
+                notes.add(below(path, wire), "unknown member dropped")
+            else:
+                notes.add(below(path, wire), f"read as {meant}")
+                known[meant] = value
+        return known
+
+    def _missing(self, member: Member, at: str, made: dict[str, Any], notes: Notes, *, null: bool) -> None:
+        if not member.required:
+            if null:
+                notes.add(at, "null read as absent")
+            return
+        if not notes.unrefusable:
+            raise Unmendable(Fault.MISSING, f"{at}: {'null' if null else 'missing'}")
+        notes.add(at, "null" if null else "missing")
+        notes.lose(at)
+        made[member.name] = member.shape.neutral(at, notes)
+
+    def _present(self, member: Member, value: Any, at: str, made: dict[str, Any], notes: Notes) -> None:
+        if value == "" and not member.required and not isinstance(member.shape, Text):
+            notes.add(at, "empty text read as absent")
+            return
+        try:
+            made[member.name] = member.shape.mend(value, at, notes)
+        except Unmendable as reason:
+            if member.required and not notes.unrefusable:
+                raise
+            notes.add("", f"{reason.detail}, read as absent")
+            notes.lose(at)
+            if member.required:
+                made[member.name] = member.shape.neutral(at, notes)
+
+
+@lru_cache(maxsize=512)
+def shape_of(struct: type[msgspec.Struct]) -> Object:
+    """The shape of a Struct, looked at once."""
+    info = inspect.type_info(struct)
+    if not isinstance(info, inspect.StructType):
+        raise TypeError(f"{struct!r} is no Struct")
+    return _object(info)
+
+
+def _object(info: inspect.StructType) -> Object:
+    members = {field.encode_name: _member(field) for field in info.fields}
+    return Object(info.cls, members, {folded(wire): wire for wire in members})
+
+
+def _member(field: inspect.Field) -> Member:
+    kinds = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
+    nullable = any(isinstance(kind, (inspect.NoneType, inspect.AnyType)) for kind in kinds)
+    return Member(field.name, field.encode_name, _shape(field.type, field.encode_name), field.required, nullable)
+
+
+def _shape(kind: inspect.Type, wire: str) -> Shape:
+    if isinstance(kind, inspect.Metadata):
+        return _shape(kind.type, wire)
+    if isinstance(kind, inspect.UnionType):
+        kinds = [one for one in kind.types if not isinstance(one, (inspect.NoneType, inspect.CustomType))]
+        return _shape(kinds[0], wire) if len(kinds) == 1 else Anything()
+    if isinstance(kind, inspect.StructType):
+        return _object(kind)
+    if isinstance(kind, (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)):
+        return _array(kind, wire)
+    return _scalar(kind, wire)
+
+
+def _array(kind: inspect.ListType | inspect.VarTupleType | inspect.SetType | inspect.FrozenSetType, wire: str) -> Array:
+    makers = {inspect.ListType: list, inspect.VarTupleType: tuple, inspect.SetType: set}
+    return Array(_shape(kind.item_type, wire), kind.min_length or 0, kind.max_length, makers.get(type(kind), frozenset))
+
+
+def _scalar(kind: inspect.Type, wire: str) -> Shape:
+    match kind:
+        case inspect.StrType():
+            return Text(kind.min_length, kind.max_length, kind.pattern)
+        case inspect.BoolType():
+            return Flag()
+        case inspect.IntType():
+            return Whole(kind.ge, kind.le)
+        case inspect.FloatType():
+            return Real(kind.ge, kind.le)
+        case inspect.LiteralType():
+            return Choice(tuple(kind.values), wire)
+        case inspect.EnumType():
+            return Choice(tuple(member.value for member in kind.cls), wire, kind.cls)
+    return Anything()

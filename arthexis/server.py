@@ -1,0 +1,148 @@
+"""A node as a process: lock the data folder, start the host, listen, say where, and stop in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+from arthexis import system
+from arthexis.errors import Refused, Unavailable
+from arthexis.host import Host
+from arthexis.web.app import application
+
+log = logging.getLogger("arthexis.host")
+
+EXIT_DISK = 70
+STOP_S = 10.0
+CONTROL = "control.json"
+LOCK = "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """How commands reach the running node: a loopback URL and a token, in a file only its owner may read."""
+
+    url: str
+    token: str
+    pid: int
+
+
+def control_of(home: Path) -> Control | None:
+    """The running node's control file, or None."""
+    try:
+        return msgspec.json.decode((home / CONTROL).read_bytes(), type=Control)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def refuse_open(host: Host) -> None:
+    """An open node listens on loopback only and behind no proxy; raises ``Refused``."""
+    http = host.settings.http
+    if not system.is_loopback(http.host):
+        raise Refused(
+            f"open mode is for this machine only, and http.host is {http.host}",
+            place="start --open",
+            cure="Leave --open out (stations then need a key), or bind to 127.0.0.1",
+        )
+    if http.trusted_proxies:
+        raise Refused(
+            "open mode does not work behind a proxy, and http.trusted_proxies names one",
+            place="start --open",
+            cure="Leave --open out, or remove http.trusted_proxies",
+        )
+
+
+async def serve(host: Host, say: Callable[[str], None]) -> int:
+    """Run a node until it is asked to stop; the exit status."""
+    if host.open:
+        refuse_open(host)
+    held = system.lock(host.home / LOCK)
+    if held is None:
+        raise Refused(
+            "another node runs on this data folder",
+            place=str(host.home),
+            cure="Run `arthexis stop`, or set ARTHEXIS_HOME to another folder",
+        )
+    with held:
+        system.raise_file_limit()
+        await host.start()
+        try:
+            return await _listen(host, say)
+        finally:
+            (host.home / CONTROL).unlink(missing_ok=True)
+            await host.stop()
+
+
+async def _listen(host: Host, say: Callable[[str], None]) -> int:
+    stopping = asyncio.Event()
+    token = secrets.token_urlsafe(32)
+    app = application(host, token, stopping.set)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S, handle_signals=False)
+    await runner.setup()
+    http = host.settings.http
+    site = web.TCPSite(runner, http.host, http.port, backlog=host.settings.stations.backlog)
+    try:
+        await site.start()
+    except OSError as error:
+        await runner.cleanup()
+        raise Unavailable(
+            f"cannot listen on {http.host}:{http.port}: {error.strerror or error}",
+            place="http.port",
+            cure="Stop what listens there, or start with --port",
+        ) from error
+    host.bound_port = runner.addresses[0][1]
+    system.on_signals(host.loop, stopping.set)
+    control = Control(f"http://{_reachable(http.host)}:{host.bound_port}", token, os.getpid())
+    system.write_private(host.home / CONTROL, msgspec.json.encode(control).decode())
+    for line in greeting(host):
+        say(line)
+    status = await _until(stopping, host)
+    await host.close_links()
+    await runner.cleanup()
+    return status
+
+
+async def _until(stopping: asyncio.Event, host: Host) -> int:
+    """Wait until somebody stops the node (0) or the disk fails (70)."""
+    asked = asyncio.ensure_future(stopping.wait())
+    waiting = [asked, *([host.fatal] if host.fatal is not None else [])]
+    done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if host.fatal in done:
+        sys.stderr.flush()
+        os._exit(EXIT_DISK)
+    return 0
+
+
+def _reachable(bound: str) -> str:
+    """The loopback address under which a node that is bound here can be reached."""
+    if bound in {"0.0.0.0", ""}:  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    if bound == "::":
+        return "[::1]"
+    return f"[{bound}]" if ":" in bound else bound
+
+
+def greeting(host: Host) -> list[str]:
+    """What a person reads when the node has started."""
+    lines = [f"Arthexis listens, role {host.role_name} (started in {time.process_time():.2f} s of CPU)."]
+    lines += [f"  Stations connect to  {url}" for url in host.station_urls("<identity>")]
+    lines.append(f"  First page           {host.page_url}")
+    for reason in host.composition.recovery:
+        lines.append(f"  RECOVERY: no stations are served: {reason}")
+    if host.open:
+        lines.append("  OPEN MODE: any station and any tag is admitted, no login. This machine only; not for charging.")
+    else:
+        lines.append("  Add a station with   arthexis stations add CP-1")
+    lines += [f"  plugin {p.name} {p.state}: {p.reason}. {p.cure}" for p in host.composition.plugins if p.reason and p.cure and p.climbing is False and p.state not in {"off", "found"}]
+    return lines

@@ -1,0 +1,127 @@
+"""The platform seam: everything that is different on Windows is here and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+T = TypeVar("T")
+WINDOWS = sys.platform == "win32"
+SIOCGIFADDR = 0x8915
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the fastest loop there is: uvloop where it is installed, else asyncio's own."""
+    if not WINDOWS and os.environ.get("ARTHEXIS_UVLOOP", "1") != "0":
+        with contextlib.suppress(ImportError):
+            import uvloop
+
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(work)
+    with asyncio.Runner() as runner:
+        return runner.run(work)
+
+
+def on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Call ``stop`` when the process is asked to end."""
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is None:
+            continue
+        try:
+            loop.add_signal_handler(number, stop)
+        except (NotImplementedError, RuntimeError):
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+
+
+def raise_file_limit() -> None:
+    """Allow as many open sockets as the system lets this process have."""
+    if WINDOWS:
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def lock(path: Path) -> IO[str] | None:
+    """Hold a file for as long as this process lives (or the returned file is open); None if another holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("a+", encoding="ascii")
+    try:
+        _lock(file)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def _lock(file: IO[str]) -> None:
+    if WINDOWS:
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def lan_addresses() -> list[str]:
+    """This machine's IPv4 addresses that others can reach, without a packet being sent."""
+    found = set(_named_addresses())
+    if not WINDOWS:
+        found.update(filter(None, (_interface_address(name) for _, name in socket.if_nameindex())))
+    usable = (address for address in found if not ipaddress.ip_address(address).is_loopback)
+    return sorted(usable, key=ipaddress.ip_address)
+
+
+def _named_addresses() -> list[str]:
+    try:
+        return [str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
+    except OSError:
+        return []
+
+
+def _interface_address(name: str) -> str | None:
+    import fcntl
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            answer = fcntl.ioctl(probe, SIOCGIFADDR, name.encode()[:15].ljust(256, b"\0"))
+        except OSError:
+            return None
+    return socket.inet_ntoa(answer[20:24])
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address (or the name localhost) means this machine only."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""The kit for testing plugins against a real node."""

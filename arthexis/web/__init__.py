@@ -1,0 +1,1 @@
+"""HTTP: the plain first page, the API, and the way in for stations."""

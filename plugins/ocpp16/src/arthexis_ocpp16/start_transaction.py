@@ -1,0 +1,35 @@
+"""StartTransaction: a session begins, whatever the central system thinks of its tag (OCPP 1.6 §4.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from arthexis import Action, Call, Connection, Station, hookimpl, transactions
+from arthexis_ocpp16.messages import StartTransaction, StartTransactionAnswer
+from arthexis_ocpp16.reading import connector, given, id_tag_info, said, transaction
+
+
+async def start_transaction(station: Station, call: Call[StartTransaction]) -> StartTransactionAnswer:
+    """Open a transaction and say whether its tag may charge; a refused one is stored and numbered all the same."""
+    told = call.payload
+    policy = await call.host.decide_authorization(station, told.id_tag, starting=True)
+    start = transactions.Start(
+        connector=connector(told.connector_id),
+        id_tag=told.id_tag,
+        meter_start_wh=said(call, "meterStart", told.meter_start),
+        at=call.time(told.timestamp),
+        at_raw=told.timestamp,
+        reservation_id=transaction(given(told.reservation_id)),
+    )
+
+    def store(db: Connection) -> transactions.Started:
+        return transactions.start(db, station, start, call.record, policy, admit_unknown=call.host.open)
+
+    started = await call.write(store)
+    return StartTransactionAnswer(id_tag_info(started.authorization), started.id)
+
+
+@hookimpl
+def register_actions() -> Iterable[Action]:
+    """Answer StartTransaction."""
+    yield Action("StartTransaction", start_transaction)
