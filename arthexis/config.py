@@ -52,7 +52,9 @@ class Http(Section):
     host: Annotated[str, _doc("Address to listen on; 0.0.0.0 is every interface")] = "127.0.0.1"
     port: Annotated[int, _doc("Port for stations, pages and the API; 0 takes a free one", ge=0, le=65535)] = 8888
     trusted_proxies: Annotated[list[str], _doc("Addresses whose X-Forwarded-For is believed")] = []
-    public_url: Annotated[str | None, _doc("The URL under which others reach this node, e.g. wss://csms.example")] = None
+    public_url: Annotated[str | None, _doc("The URL under which others reach this node, e.g. wss://csms.example")] = (
+        None
+    )
 
 
 class DatabaseSettings(Section):
@@ -154,7 +156,9 @@ class Configuration:
         """Refuse sections of plugins that are not installed; raises ``ConfigError``."""
         names = {plugin.name for plugin in plugins}
         for name in _leaf_sections(self.file.get("plugins", {})):
-            if not any(name == known or name.startswith(known + ".") or known.startswith(name + ".") for known in names):
+            if not any(
+                name == known or name.startswith(known + ".") or known.startswith(name + ".") for known in names
+            ):
                 raise self._unknown(f"plugins.{name}", [f"plugins.{known}" for known in names])
 
     def get(self, path: str) -> Any:
@@ -220,7 +224,9 @@ class Configuration:
         key = where.rstrip("`")
         fault = problem[:1].lower() + problem[1:]
         return ConfigError(
-            fault, place=f"{self.path}: {section}.{key}".rstrip("."), cure=f"Run: arthexis config explain {section}.{key}"
+            fault,
+            place=f"{self.path}: {section}.{key}".rstrip("."),
+            cure=f"Run: arthexis config explain {section}.{key}",
         )
 
     def _unknown(self, name: str, known: list[str]) -> ConfigError:

@@ -254,9 +254,7 @@ async def stations_reject(host: Host, station: str) -> dict[str, Any]:
 
 
 @request("operator")
-async def stations_set(
-    host: Host, station: str, mode: str | None = None, zone: str | None = None
-) -> dict[str, Any]:
+async def stations_set(host: Host, station: str, mode: str | None = None, zone: str | None = None) -> dict[str, Any]:
     """Change how a station's frames are taken: ``mode`` strict, repair or node; ``zone`` an IANA name."""
     if mode not in {None, "strict", "repair", "node"}:
         raise DomainError(f"no mode {mode!r}", place="station", cure="Use strict, repair or node")
@@ -374,9 +372,7 @@ async def tokens_list(host: Host) -> list[dict[str, Any]]:
 
 
 @request("administrator")
-async def tokens_add(
-    host: Host, name: str, access: str = "viewer", days: float | None = None
-) -> dict[str, Any]:
+async def tokens_add(host: Host, name: str, access: str = "viewer", days: float | None = None) -> dict[str, Any]:
     """Make an API token; the answer is the only time it is seen."""
     at = host.clock.now()
     expires_at = at + timedelta(days=days) if days is not None else None
@@ -399,9 +395,7 @@ async def db_status(host: Host) -> dict[str, Any]:
     return {
         "url": host.database.url.render_as_string(hide_password=True),
         "size_bytes": path.stat().st_size if path is not None and path.exists() else None,
-        "chains": [
-            {"name": s.chain.name, "current": s.current, "head": s.head, "due": s.due} for s in found
-        ],
+        "chains": [{"name": s.chain.name, "current": s.current, "head": s.head, "due": s.due} for s in found],
     }
 
 

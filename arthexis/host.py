@@ -99,6 +99,7 @@ class Host:
         self.journal = Journal(self.database, self.clock)
         self.zone = ZoneInfo(settings.stations.default_zone)
         self.log_messages = settings.messages.log
+        self.tells_messages = bool(composition.hooks.get("on_message"))
         self.dialects = dialects((p for _, p in composition.protocols), composition.actions)
         self.pepper = b""
         self.unreadable = 0
@@ -287,15 +288,14 @@ class Host:
         log.info("unreadable frame of %s: %s", station.id, reason, extra={"station": station.id})
 
     def tell_message(self, station: Station, record: Receipt, failure: BaseException | None) -> None:
-        """A CALL was handled; costs nothing where no plugin listens."""
-        if self.composition.hooks.get("on_message"):
-            data = {
-                "action": record.action,
-                "message_id": record.message_id,
-                "repairs": list(record.repairs),
-                "failed": failure is not None,
-            }
-            self._queue("on_message", Event(0, "message", station.id, record.received_at, data))
+        """A CALL was handled; asked for only where a plugin listens."""
+        data = {
+            "action": record.action,
+            "message_id": record.message_id,
+            "repairs": list(record.repairs),
+            "failed": failure is not None,
+        }
+        self._queue("on_message", Event(0, "message", station.id, record.received_at, data))
 
     def tell_connected(self, link: Link) -> None:
         """A station came."""

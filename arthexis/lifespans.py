@@ -69,7 +69,9 @@ class Lifespans:
         if isinstance(error, Unavailable):
             plugin.rest(State.UNAVAILABLE, error.problem, error.cure)
             return False
-        said = f"no start within {OPEN_S:g} s" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+        said = (
+            f"no start within {OPEN_S:g} s" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+        )
         cure = f"Mend it, or run: arthexis plugins disable {plugin.full_name}"
         plugin.fail(State.ACTIVE, f"its start failed: {said}", cure)
         return True

@@ -144,5 +144,9 @@ def greeting(host: Host) -> list[str]:
         lines.append("  OPEN MODE: any station and any tag is admitted, no login. This machine only; not for charging.")
     else:
         lines.append("  Add a station with   arthexis stations add CP-1")
-    lines += [f"  plugin {p.name} {p.state}: {p.reason}. {p.cure}" for p in host.composition.plugins if p.reason and p.cure and p.climbing is False and p.state not in {"off", "found"}]
+    lines += [
+        f"  plugin {p.name} {p.state}: {p.reason}. {p.cure}"
+        for p in host.composition.plugins
+        if p.reason and p.cure and p.climbing is False and p.state not in {"off", "found"}
+    ]
     return lines

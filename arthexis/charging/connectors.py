@@ -23,16 +23,20 @@ HISTORY = Prepared(
     )
 )
 CURRENT = Prepared(
-    lambda insert: insert(connector)
-    .values(**{c.name: bind(c.name) for c in connector.c if c.name != "id"})
-    .on_conflict_do_update(
-        index_elements=["station_id", "number"],
-        set_={name: bind(name, type_=connector.c[name].type) for name in ("status", "error_code", "at", "received_at")},
-        where=sa.or_(
-            connector.c.at.is_(None),
-            bind("at", type_=connector.c.at.type).is_(None),
-            connector.c.at <= bind("at", type_=connector.c.at.type),
-        ),
+    lambda insert: (
+        insert(connector)
+        .values(**{c.name: bind(c.name) for c in connector.c if c.name != "id"})
+        .on_conflict_do_update(
+            index_elements=["station_id", "number"],
+            set_={
+                name: bind(name, type_=connector.c[name].type) for name in ("status", "error_code", "at", "received_at")
+            },
+            where=sa.or_(
+                connector.c.at.is_(None),
+                bind("at", type_=connector.c.at.type).is_(None),
+                connector.c.at <= bind("at", type_=connector.c.at.type),
+            ),
+        )
     )
 )
 
@@ -92,7 +96,9 @@ def _to_go_by(at: datetime | None, received_at: datetime) -> datetime | None:
 def rows(db: Connection, station_id: int) -> list[dict[str, Any]]:
     """The current status of a station's connectors."""
     found = db.core.execute(
-        sa.select(connector.c.number, connector.c.status, connector.c.error_code, connector.c.at, connector.c.received_at)
+        sa.select(
+            connector.c.number, connector.c.status, connector.c.error_code, connector.c.at, connector.c.received_at
+        )
         .where(connector.c.station_id == station_id)
         .order_by(connector.c.number)
     )

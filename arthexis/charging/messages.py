@@ -1,4 +1,4 @@
-"""The message log: every frame as it went over the wire, bounded by days and by bytes."""
+"""The message log: every CALL and its answer as they went over the wire, bounded by days and by bytes."""
 
 from __future__ import annotations
 
@@ -11,33 +11,26 @@ import sqlalchemy as sa
 from arthexis.charging.tables import message
 from arthexis.db.statements import Connection, Prepared
 
-INSERT = Prepared(
-    sa.insert(message).values(**{c.name: sa.bindparam(c.name) for c in message.c if c.name != "id"})
-)
-CHUNK = 5_000
+INSERT = Prepared(sa.insert(message).values(**{c.name: sa.bindparam(c.name) for c in message.c if c.name != "id"}))
+CHUNK = 2_000
+BYTES = sa.func.coalesce(sa.func.length(message.c.frame), 0) + sa.func.coalesce(sa.func.length(message.c.answer), 0)
 
 
 def trim(db: Connection, before: datetime, keep_bytes: int) -> int:
     """Delete messages older than ``before``, then the oldest beyond ``keep_bytes``; at most a chunk at a time.
 
-    Returns how many were deleted: a full chunk means that there may be more.
+    Returns how many were deleted; call it again until that is 0.
     """
-    return _trim_old(db, before) or _trim_large(db, keep_bytes)
-
-
-def _trim_old(db: Connection, before: datetime) -> int:
-    oldest = sa.select(message.c.id).where(message.c.at < before).order_by(message.c.id).limit(CHUNK)
-    return db.core.execute(sa.delete(message).where(message.c.id.in_(oldest))).rowcount
-
-
-def _trim_large(db: Connection, keep_bytes: int) -> int:
-    held = db.core.execute(sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(message.c.frame)), 0))).scalar_one()
-    if held <= keep_bytes:
+    first, last = db.core.execute(sa.select(sa.func.min(message.c.id), sa.func.max(message.c.id))).one()
+    if first is None:
         return 0
-    count = db.core.execute(sa.select(sa.func.count()).select_from(message)).scalar_one()
-    surplus = min(CHUNK, max(1, int(count * (held - keep_bytes) / held)))
-    oldest = sa.select(message.c.id).order_by(message.c.id).limit(surplus)
-    return db.core.execute(sa.delete(message).where(message.c.id.in_(oldest))).rowcount
+    held = db.core.execute(sa.select(sa.func.sum(BYTES))).scalar_one()
+    surplus = int((last - first + 1) * (held - keep_bytes) / held) if held > keep_bytes else 0
+    oldest = sa.select(message.c.id, message.c.at).order_by(message.c.id).limit(CHUNK)
+    doomed = [row.id for row in db.core.execute(oldest) if row.at < before or row.id < first + surplus]
+    if doomed:
+        db.core.execute(sa.delete(message).where(message.c.id <= doomed[-1]))
+    return len(doomed)
 
 
 def rows(db: Connection, station: str | None = None, limit: int = 100, after: int = 0) -> list[dict[str, Any]]:
@@ -53,6 +46,7 @@ def rows(db: Connection, station: str | None = None, limit: int = 100, after: in
 
 
 def _public(row: dict[str, Any]) -> dict[str, Any]:
-    row["frame"] = bytes(row["frame"]).decode("utf-8", "replace")
+    for name in ("frame", "answer"):
+        row[name] = bytes(row[name]).decode("utf-8", "replace") if row[name] is not None else None
     row["repairs"] = msgspec.json.decode(row["repairs"]) if row["repairs"] else []
     return row

@@ -32,9 +32,11 @@ OPEN_HERE = Prepared(
     .limit(1)
 )
 INSERT = Prepared(
-    lambda insert: insert(meter_value)
-    .values(**{c.name: bind(c.name) for c in meter_value.c if c.name != "id"})
-    .on_conflict_do_nothing()
+    lambda insert: (
+        insert(meter_value)
+        .values(**{c.name: bind(c.name) for c in meter_value.c if c.name != "id"})
+        .on_conflict_do_nothing()
+    )
 )
 
 
@@ -57,9 +59,7 @@ def store(
     """Keep the readings of a MeterValues (OCPP 1.6 §4.7); an unknown transaction id never opens a transaction."""
     transaction_id = _transaction(db, station, connector, claimed_id)
     if insert(db, station, connector, transaction_id, claimed_id, readings, receipt):
-        db.event(
-            "transaction.metered", station.id, {"transaction_id": transaction_id or None, "connector": connector}
-        )
+        db.event("transaction.metered", station.id, {"transaction_id": transaction_id or None, "connector": connector})
 
 
 def insert(

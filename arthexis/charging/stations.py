@@ -72,26 +72,28 @@ BOOT_HISTORY = Prepared(
     )
 )
 REFUSE = Prepared(
-    lambda insert: insert(refused_station)
-    .values(
-        identity_key=bind("identity_key"),
-        identity=bind("identity"),
-        remote=bind("remote"),
-        reason=bind("reason"),
-        tries=1,
-        first_at=bind("at", type_=_at),
-        last_at=bind("at", type_=_at),
-        boot=bind("boot"),
-    )
-    .on_conflict_do_update(
-        index_elements=["identity_key"],
-        set_={
-            "remote": bind("remote"),
-            "reason": bind("reason"),
-            "tries": refused_station.c.tries + 1,
-            "last_at": bind("at", type_=_at),
-            "boot": sa.func.coalesce(bind("boot", type_=sa.Text), refused_station.c.boot),
-        },
+    lambda insert: (
+        insert(refused_station)
+        .values(
+            identity_key=bind("identity_key"),
+            identity=bind("identity"),
+            remote=bind("remote"),
+            reason=bind("reason"),
+            tries=1,
+            first_at=bind("at", type_=_at),
+            last_at=bind("at", type_=_at),
+            boot=bind("boot"),
+        )
+        .on_conflict_do_update(
+            index_elements=["identity_key"],
+            set_={
+                "remote": bind("remote"),
+                "reason": bind("reason"),
+                "tries": refused_station.c.tries + 1,
+                "last_at": bind("at", type_=_at),
+                "boot": sa.func.coalesce(bind("boot", type_=sa.Text), refused_station.c.boot),
+            },
+        )
     )
 )
 FORGET_OLDEST = Prepared(
@@ -191,7 +193,12 @@ def boot(
 
 
 def refuse(
-    db: Connection, identity: str, remote: str, reason: str, at: datetime, fields: Mapping[str, str | None] | None = None
+    db: Connection,
+    identity: str,
+    remote: str,
+    reason: str,
+    at: datetime,
+    fields: Mapping[str, str | None] | None = None,
 ) -> None:
     """Remember a station that was not let in; the inbox is bounded, the oldest entry goes first."""
     text = msgspec.json.encode(fields).decode() if fields is not None else None

@@ -180,14 +180,13 @@ message = sa.Table(
     sa.Column("id", Id, primary_key=True),
     sa.Column("station", sa.Text, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("inbound", sa.Boolean, nullable=False, comment="from the station"),
-    sa.Column("kind", sa.Integer, nullable=False, comment="2 CALL, 3 CALLRESULT, 4 CALLERROR, 0 unreadable"),
+    sa.Column("inbound", sa.Boolean, nullable=False, comment="called by the station"),
     sa.Column("message_id", sa.Text),
-    sa.Column("action", sa.Text),
-    sa.Column("frame", sa.LargeBinary, nullable=False, comment="the bytes as they went over the wire"),
+    sa.Column("action", sa.Text, comment="null: no frame that could be read"),
+    sa.Column("frame", sa.LargeBinary, comment="the bytes of the CALL; null where only the answer is new"),
+    sa.Column("answer", sa.LargeBinary, comment="the bytes of the CALLRESULT or CALLERROR"),
     sa.Column("repairs", sa.Text, comment="what was mended, JSON list"),
     sa.Index(None, "station", "id"),
-    sa.Index(None, "at"),
 )
 
 api_token = sa.Table(

@@ -25,22 +25,24 @@ FIND = Prepared(
     )
 )
 KEEP_UNKNOWN = Prepared(
-    lambda insert: insert(unknown_tag)
-    .values(
-        id_tag_key=bind("id_tag_key"),
-        id_tag=bind("id_tag"),
-        station=bind("station"),
-        tries=1,
-        first_at=bind("at", type_=_at),
-        last_at=bind("at", type_=_at),
-    )
-    .on_conflict_do_update(
-        index_elements=["id_tag_key"],
-        set_={
-            "station": bind("station"),
-            "tries": unknown_tag.c.tries + 1,
-            "last_at": bind("at", type_=_at),
-        },
+    lambda insert: (
+        insert(unknown_tag)
+        .values(
+            id_tag_key=bind("id_tag_key"),
+            id_tag=bind("id_tag"),
+            station=bind("station"),
+            tries=1,
+            first_at=bind("at", type_=_at),
+            last_at=bind("at", type_=_at),
+        )
+        .on_conflict_do_update(
+            index_elements=["id_tag_key"],
+            set_={
+                "station": bind("station"),
+                "tries": unknown_tag.c.tries + 1,
+                "last_at": bind("at", type_=_at),
+            },
+        )
     )
 )
 FORGET_OLDEST = Prepared(

@@ -24,8 +24,13 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - only by --lan
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
 @click.option("--strict", is_flag=True, help="Refuse odd frames instead of mending them.")
 @click.option("--safe-mode", is_flag=True, help="Run no plugin at all.")
-@click.option("--admit-pending", type=click.FloatRange(min=0), default=0.0, metavar="MINUTES",
-              help="For so long, let unknown stations in to wait for approval.")
+@click.option(
+    "--admit-pending",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="MINUTES",
+    help="For so long, let unknown stations in to wait for approval.",
+)
 @click.pass_context
 def start(
     ctx: click.Context,

@@ -32,9 +32,7 @@ def list_(as_json: bool) -> None:
 @click.option("--parent", help="The tag of the group it belongs to.")
 @click.option("--note", help="Anything you want to remember.")
 @show.json_option
-def add(
-    id_tag: str, status: str, expires_at: str | None, parent: str | None, note: str | None, as_json: bool
-) -> None:
+def add(id_tag: str, status: str, expires_at: str | None, parent: str | None, note: str | None, as_json: bool) -> None:
     """Add an id tag, or change it."""
     found = ask("tags.add", id_tag=id_tag, status=status, expires_at=expires_at, parent_id_tag=parent, note=note)
     if as_json:

@@ -41,7 +41,9 @@ def show_(transaction: int, as_json: bool) -> None:
     show.record(found, [name for name in found if name != "meter_values"])
     click.echo()
     rows = [
-        {"at": reading["sampled_at_raw"], **sample} for reading in found["meter_values"] for sample in reading["samples"]
+        {"at": reading["sampled_at_raw"], **sample}
+        for reading in found["meter_values"]
+        for sample in reading["samples"]
     ]
     columns = ("at", "value", "unit", "phase", "location", "context", "measurand")
     show.table(rows, columns, "No meter value.")

@@ -72,13 +72,13 @@ class EventLog:
         told = db.events
         db.events = []
         numbers = self._numbers(db, len(told))
-        events = [
-            Event(number, kind, station, at, dict(data))
-            for number, (kind, station, data) in zip(numbers, told, strict=True)
-        ]
+        events = [Event(number, *event[:2], at, event[2]) for number, event in zip(numbers, told, strict=True)]
         db.many(
             INSERT,
-            [{"id": e.id, "kind": e.kind, "station": e.station, "at": at, "data": encode(e.data).decode()} for e in events],
+            [
+                {"id": e.id, "kind": e.kind, "station": e.station, "at": at, "data": encode(e.data).decode()}
+                for e in events
+            ],
         )
         return events
 

@@ -23,7 +23,6 @@ event = sa.Table(
     sa.Column("station", sa.Text),
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("data", sa.Text, nullable=False),
-    sa.Index(None, "at"),
 )
 
 subscriber = sa.Table(

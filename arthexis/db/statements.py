@@ -6,7 +6,7 @@ values. Everything that is not on the message's path may use plain Core through 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
@@ -74,7 +74,7 @@ class Connection:
     def __init__(self, core: sa.Connection) -> None:
         """Stand on an open SQLAlchemy connection."""
         self.core = core
-        self.events: list[tuple[str, str | None, Mapping[str, Any]]] = []
+        self.events: list[tuple[str, str | None, dict[str, Any]]] = []
         self.gathered: list[tuple[Prepared, dict[str, Any]]] = []
         self._dialect = core.dialect
         self._cursor = core.connection.cursor()
@@ -113,7 +113,7 @@ class Connection:
         """Store a row at the end of this commit, together with all others of its kind."""
         self.gathered.append((statement, row))
 
-    def event(self, kind: str, station: str | None, data: Mapping[str, Any]) -> None:
+    def event(self, kind: str, station: str | None, data: dict[str, Any]) -> None:
         """Record an event in this very commit; live and durable readers get it after it."""
         self.events.append((kind, station, data))
 

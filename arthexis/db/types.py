@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Text
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy import DateTime, Dialect
+from sqlalchemy.types import UserDefinedType
 
 
-class UtcDateTime(TypeDecorator[datetime]):
+class UtcDateTime(UserDefinedType[datetime]):
     """An aware UTC datetime with microseconds; on SQLite ISO text of fixed width, so that it sorts."""
 
-    impl = DateTime(timezone=True)
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """ISO text on SQLite, ``timestamptz`` elsewhere."""
-        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else DateTime(timezone=True))
+    def get_col_spec(self, **_: Any) -> str:
+        """What alembic and ``CREATE TABLE`` write on SQLite."""
+        return "TEXT"
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """The driver's form of an aware datetime."""
-        if value is None or dialect.name != "sqlite":
-            return value
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    def dialect_impl(self, dialect: Dialect) -> Any:
+        """Text on SQLite, ``timestamptz`` elsewhere."""
+        return self if dialect.name == "sqlite" else DateTime(timezone=True).dialect_impl(dialect)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """The aware datetime, in UTC."""
-        if value is None:
-            return None
-        return (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone(UTC)
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], str | None]:
+        """From an aware datetime to text."""
+        return to_text
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], datetime | None]:
+        """From text to an aware datetime."""
+        return from_text
+
+
+def to_text(moment: datetime | None) -> str | None:
+    """ISO text in UTC with microseconds, or None."""
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(timespec="microseconds")
+
+
+def from_text(text: str | None) -> datetime | None:
+    """The aware datetime of an ISO text, or None."""
+    return None if text is None else datetime.fromisoformat(text)

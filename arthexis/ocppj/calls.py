@@ -30,12 +30,19 @@ class CallFailed(DomainError):
 class Calls:
     """The CALLs of ours on one socket. An answer counts only if it is for the one that waits."""
 
-    __slots__ = ("_gone", "_lock", "_send", "_timeout_s", "_waiting")
+    __slots__ = ("_gone", "_lock", "_log", "_raw", "_send", "_timeout_s", "_waiting")
 
-    def __init__(self, send: Callable[[bytes], Awaitable[None]], timeout_s: float) -> None:
-        """Send through ``send``; wait ``timeout_s`` seconds for each answer."""
+    def __init__(
+        self,
+        send: Callable[[bytes], Awaitable[None]],
+        timeout_s: float,
+        log_call: Callable[[bytes, bytes | None, str, str], None],
+    ) -> None:
+        """Send through ``send``; wait ``timeout_s`` seconds for each answer; put each exchange on record."""
         self._send = send
         self._timeout_s = timeout_s
+        self._log = log_call
+        self._raw: bytes | None = None
         self._lock: asyncio.Lock | None = None
         self._waiting: tuple[str, asyncio.Future[bytes]] | None = None
         self._gone: str | None = None
@@ -53,21 +60,24 @@ class Calls:
     async def _exchange(self, action: str, payload: Any, timeout_s: float) -> bytes:
         message_id = uuid7()
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._waiting = (message_id, answer)
+        self._waiting, self._raw = (message_id, answer), None
+        frame = frames.call(message_id, action, payload)
         try:
             async with asyncio.timeout(timeout_s):
-                await self._send(frames.call(message_id, action, payload))
+                await self._send(frame)
                 return await answer
         except TimeoutError:
             raise CallFailed("timed out", f"no answer to {action} within {timeout_s:g} s") from None
         finally:
             self._waiting = None
+            self._log(frame, self._raw, message_id, action)
 
-    def settle(self, frame: frames.Result | frames.Error) -> bool:
+    def settle(self, frame: frames.Result | frames.Error, raw: bytes) -> bool:
         """Give an answer to the CALL that waits for it; False if none does (late, or never asked)."""
         if self._waiting is None or self._waiting[0] != frame.message_id or self._waiting[1].done():
             log.info("an answer to no CALL of ours: %.40r", frame.message_id)
             return False
+        self._raw = raw
         if isinstance(frame, frames.Result):
             self._waiting[1].set_result(frame.payload)
         else:

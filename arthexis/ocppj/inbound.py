@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from arthexis.charging.messages import INSERT as LOG
 from arthexis.charging.receipts import Receipt
 from arthexis.db.statements import Connection
+from arthexis.ocppj import frames
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,16 +27,28 @@ T = TypeVar("T")
 class Call(Generic[P]):
     """One CALL: its decoded ``payload``, its ``record`` (raw frame, receipt time, repairs), and the node around it."""
 
-    __slots__ = ("_link", "_ready", "host", "payload", "record", "stored")
+    __slots__ = ("_link", "_ready", "_wire_id", "host", "payload", "record", "reply", "stored")
 
-    def __init__(self, link: Link, ready: Ready, payload: P, record: Receipt) -> None:
+    def __init__(self, link: Link, ready: Ready, wire_id: Any, payload: P, record: Receipt) -> None:
         """Made by the link for each CALL."""
         self._link = link
         self._ready = ready
+        self._wire_id = wire_id
         self.host: Host = link.host
         self.payload = payload
         self.record = record
         self.stored = False
+        self.reply: tuple[Any, bytes] | None = None
+
+    @property
+    def station(self) -> Station:
+        """The station that calls."""
+        return self._link.station
+
+    @property
+    def remote(self) -> str:
+        """The address the station calls from."""
+        return self._link.remote
 
     @property
     def clock(self) -> Clock:
@@ -48,15 +61,24 @@ class Call(Generic[P]):
         return self._ready.plugin.settings
 
     def write(self, fn: Callable[[Connection], T]) -> asyncio.Future[T]:
-        """Run ``fn(db)`` in the next commit, together with the record of this message; await it before answering."""
+        """Run ``fn(db)`` in the next commit, together with the record of this message; await it before answering.
+
+        Where ``fn`` returns the answer itself, that is put on record in the same commit too.
+        """
         self.stored = True
         row = self._link.log_row(self.record)
         if row is None:
             return self.host.journal.write(fn)
+        response = self._ready.message.response
 
         def both(db: Connection) -> T:
-            db.gather(LOG, row)
-            return fn(db)
+            value = fn(db)
+            if type(value) is response:
+                answer = frames.result(self._wire_id, value)
+                self.reply = (value, answer)
+                row["answer"] = answer
+            db.gather(LOG, dict(row))
+            return value
 
         return self.host.journal.write(both)
 

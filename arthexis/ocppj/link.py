@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("arthexis.ocppj")
 
 MOST_WAITING: Final = 64
+CROWDED_S: Final = 0.05
 TEXT: Final = WSMsgType.TEXT
 CLOSE_BINARY: Final = 1003
 CLOSE_TEXT: Final = 1007
@@ -46,6 +47,7 @@ class Link:
         "_answering",
         "_closing",
         "_finished",
+        "_limits",
         "_reader",
         "_replies",
         "_tokens",
@@ -61,18 +63,21 @@ class Link:
         "ws",
     )
 
-    def __init__(self, host: Host, ws: web.WebSocketResponse[Any], station: Station, dialect: Dialect, remote: str) -> None:
+    def __init__(
+        self, host: Host, ws: web.WebSocketResponse[Any], station: Station, dialect: Dialect, remote: str
+    ) -> None:
         """Stand on a prepared WebSocket whose messages are bytes."""
         self.host = host
         self.ws = ws
         self.station = station
         self.dialect = dialect
         self.remote = remote
-        self.calls = Calls(self._send, host.settings.stations.call_timeout_s)
+        self._limits = host.settings.stations
+        self.calls = Calls(self._send, self._limits.call_timeout_s, self._log_call)
         self.heard = host.loop.time()
         self.busy_since = 0.0
         self.late = False
-        self._tokens = float(host.settings.stations.frames_burst)
+        self._tokens = float(self._limits.frames_burst)
         self._replies = Replies()
         self._waiting: deque[tuple[frames.Call, bytes]] = deque()
         self._reader: asyncio.Task[Any] | None = None
@@ -102,7 +107,7 @@ class Link:
         while self._reader is me:
             message = await receive()
             if message.type is TEXT:
-                await self._text(message.data)
+                await self._text(message.data, me)
             elif message.type is WSMsgType.BINARY:
                 await self.close(CLOSE_BINARY, "binary frames are not OCPP-J")
             else:
@@ -110,130 +115,144 @@ class Link:
         if self._reader is me and not self._finished.done():
             self._finished.set_result(None)
 
-    async def _text(self, data: bytes) -> None:
+    async def _text(self, data: bytes, me: asyncio.Task[Any] | None) -> None:
         """Take one text message."""
-        now = self.host.loop.time()
         if not data.isascii() and not _is_text(data):
             await self.close(CLOSE_TEXT, "not UTF-8")
             return
-        await self._hold_back(now)
-        self.heard = now
+        pause_s = self._too_fast(self.host.loop.time())
+        if pause_s > 0 or len(self._waiting) >= MOST_WAITING:
+            await self._hold_back(pause_s)
         frame = frames.read(data, strict=self.station.strict)
-        if type(frame) is frames.Call:
-            self._waiting.append((frame, data))
-            if self._answering is None:
-                await self._answer_waiting()
-        else:
+        if type(frame) is not frames.Call:
             await self._other(frame, data)
+            return
+        self._waiting.append((frame, data))
+        if self._answering is None:
+            self._answering = me
+            try:
+                while self._waiting:
+                    await self._answer(*self._waiting.popleft())
+            finally:
+                self._answering = None
 
-    async def _hold_back(self, now: float) -> None:
-        """Slow a station down that sends faster than it may, or faster than it is answered; drop nothing."""
-        limits = self.host.settings.stations
+    def _too_fast(self, now: float) -> float:
+        """Count a frame; for how many seconds the station must be slowed down, if it sends too fast."""
+        limits = self._limits
         self._tokens = min(limits.frames_burst, self._tokens + (now - self.heard) * limits.frames_per_s) - 1
-        if self._tokens < 0:
-            await asyncio.sleep(-self._tokens / limits.frames_per_s)
+        self.heard = now
+        return -self._tokens / limits.frames_per_s
+
+    async def _hold_back(self, pause_s: float) -> None:
+        """Read no more for a while: a station that floods is slowed down, and nothing it sent is dropped."""
+        await asyncio.sleep(pause_s)
         while len(self._waiting) >= MOST_WAITING:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(CROWDED_S)
 
     async def _other(self, frame: frames.Frame, data: bytes) -> None:
         """An answer to a CALL of ours, or something that is no frame at all."""
         if isinstance(frame, (frames.Result, frames.Error)):
-            kind = frames.RESULT if isinstance(frame, frames.Result) else frames.ERROR
-            self._log(data, kind, frame.message_id, None, inbound=True)
-            self.calls.settle(frame)
+            self.calls.settle(frame, data)
         elif isinstance(frame, frames.Unreadable):
-            self._log(data, 0, None, frame.action, inbound=True)
             self.host.count_unreadable(self.station, frame.reason)
+            answer = None
             if frame.wire_id is not None:
-                await self._send_error(frame.wire_id, frame.fault, frame.reason, frame.action)
+                answer = self._error(frame.wire_id, frame.fault, frame.reason)
+                await self._send(answer)
+            self.log(data, answer, None if frame.wire_id is None else str(frame.wire_id), frame.action)
 
     # ------------------------------------------------------------------ answering
 
-    async def _answer_waiting(self) -> None:
-        """Answer the CALLs that wait, in their order."""
-        self._answering = asyncio.current_task()
-        try:
-            while self._waiting:
-                await self._answer(*self._waiting.popleft())
-        finally:
-            self._answering = None
-
     async def _answer(self, frame: frames.Call, data: bytes) -> None:
-        now = self.busy_since = self.host.loop.time()
-        ready = self.dialect.ready.get(frame.action)
+        now = self.busy_since = self.heard
         answer = self._replies.find(frame.wire_id, frame.action, frame.payload, now)
         if answer is None:
-            answer = await (self._unready(frame, data) if ready is None else self._ready(ready, frame, data))
-            if ready is not None:
+            ready = self.dialect.ready.get(frame.action)
+            if ready is None:
+                answer = self._unready(frame, data)
+            else:
+                answer = await self._ready(ready, frame, data)
                 self._replies.keep(frame.wire_id, frame.action, frame.payload, answer, now + ready.action.replay_s)
+        else:
+            self.log(data, answer, frame.message_id, frame.action)
         self.busy_since = 0.0
         await self._send(answer)
-        self._log(answer, frames.RESULT if answer[1] == 0x33 else frames.ERROR, frame.message_id, frame.action)
 
-    async def _unready(self, frame: frames.Call, data: bytes) -> bytes:
+    def _unready(self, frame: frames.Call, data: bytes) -> bytes:
         """The answer to an action that nobody here answers."""
-        self._log(data, frames.CALL, frame.message_id, frame.action, inbound=True)
         fault = self.dialect.fault_of(frame.action)
-        return self._error(frame.wire_id, fault, f"{frame.action[:60]}: {fault.value}")
+        answer = self._error(frame.wire_id, fault, f"{frame.action[:60]}: {fault.value}")
+        self.log(data, answer, frame.message_id, frame.action)
+        return answer
 
     async def _ready(self, ready: Ready, frame: frames.Call, data: bytes) -> bytes:
         """Decode, handle, and make the answer; everything the handler wrote is committed when this returns."""
         record = Receipt(self.host.clock.now(), data, frame.message_id, frame.action, frame.repairs)
-        refusal = await self._refusal(ready, record, frame)
-        if refusal is not None:
-            return refusal
+        if self.station.registration != "Accepted" and not self._may_speak(ready):
+            said = f"the station's registration is {self.station.registration or 'missing: boot first'}"
+            return await self._refused(record, frame, Fault.NOT_ACCEPTED, said)
         try:
             payload = ready.decode(b"{}" if frame.payload == b"null" else frame.payload)
         except frames.READ_FAILURES as error:
             payload = self._mended(ready, frame, record, error)
             if isinstance(payload, _Fault):
-                await self._store(record)
-                return self._error(frame.wire_id, payload.fault, payload.reason)
-        return await self._handled(ready, Call(self, ready, payload, record), frame)
+                return await self._refused(record, frame, payload.fault, payload.reason)
+        call = Call(self, ready, frame.wire_id, payload, record)
+        answer, failure = await self._handled(ready, call)
+        if failure is not None:
+            said = f"{frame.action} could not be handled; send it again"
+            return await self._refused(record, frame, Fault.INTERNAL, said, stored=call.stored)
+        if call.reply is not None and call.reply[0] is answer:
+            return call.reply[1]
+        wire = frames.result(frame.wire_id, answer)
+        await self._store(record, wire, stored=call.stored, early=ready.action.early)
+        return wire
 
-    async def _refusal(self, ready: Ready, record: Receipt, frame: frames.Call) -> bytes | None:
-        """A SecurityError to a station that is not accepted yet (J-errata 3.8), else None."""
-        station = self.station
-        if station.registration == "Accepted" or ready.action.before_acceptance:
-            return None
-        if station.registration is None and station.known and not station.strict:
-            return None
-        await self._store(record)
-        said = f"the station's registration is {station.registration or 'missing: send BootNotification first'}"
-        return self._error(frame.wire_id, Fault.NOT_ACCEPTED, said)
+    def _may_speak(self, ready: Ready) -> bool:
+        """Whether a station that is not accepted gets this answered (J-errata 3.8).
+
+        One that an operator added but that never booted is heard in repair mode: some never send a boot.
+        """
+        if ready.action.before_acceptance:
+            return True
+        return self.station.registration is None and self.station.known and not self.station.strict
+
+    async def _refused(
+        self, record: Receipt, frame: frames.Call, fault: Fault, reason: str, *, stored: bool = False
+    ) -> bytes:
+        """The CALLERROR of a CALL that was understood, after its raw frame is stored."""
+        wire = self._error(frame.wire_id, fault, reason)
+        await self._store(record, wire, stored=stored)
+        return wire
 
     def _mended(self, ready: Ready, frame: frames.Call, record: Receipt, error: Exception) -> Any:
         """The payload of a frame that did not decode: mended in repair mode, a fault in strict mode."""
         if self.station.strict:
             return _Fault(classify(error), str(error))
         try:
-            mended = mend(
-                frame.payload, ready.message.request, self.dialect.protocol, unrefusable=ready.unrefusable
-            )
+            mended = mend(frame.payload, ready.message.request, self.dialect.protocol, unrefusable=ready.unrefusable)
         except Unmendable as reason:
             return _Fault(reason.fault, str(reason))
         record.repairs = (*record.repairs, *mended.repairs)
         record.absent = mended.absent
         return mended.value
 
-    async def _handled(self, ready: Ready, call: Call[Any], frame: frames.Call) -> bytes:
-        """Run the handler; a fault of its own is an InternalError, after the raw frame is stored."""
+    async def _handled(self, ready: Ready, call: Call[Any]) -> tuple[Any, BaseException | None]:
+        """Run the handler; what it answered, or why there is nothing to answer."""
+        host = self.host
         try:
-            answer, failure = await self.host.contain.call(ready.plugin, ready.action.handler, self.station, call)
+            answer, failure = await host.contain.call(ready.plugin, ready.action.handler, self.station, call)
         except asyncio.CancelledError:
             if not self._out_of_time():
                 raise
-            answer, failure = None, TimeoutError("took too long")
-            self.host.contain.count(ready.plugin, failure)
+            answer, failure = None, TimeoutError(f"{ready.action.name} took too long")
+            host.contain.count(ready.plugin, failure)
         if failure is None and type(answer) is not ready.message.response:
-            failure = TypeError(f"{ready.plugin.name} answered {type(answer).__name__}")
-            self.host.contain.count(ready.plugin, failure)
-        if not call.stored:
-            await self._store(call.record, early=ready.action.early)
-        self.host.tell_message(self.station, call.record, failure)
-        if failure is not None:
-            return self._error(frame.wire_id, Fault.INTERNAL, f"{frame.action} could not be handled; send it again")
-        return frames.result(frame.wire_id, answer)
+            failure = TypeError(f"{ready.action.name} answered {type(answer).__name__}")
+            host.contain.count(ready.plugin, failure)
+        if host.tells_messages:
+            host.tell_message(self.station, call.record, failure)
+        return answer, failure
 
     def give_up(self) -> None:
         """End the handler that runs for too long; its CALL is answered InternalError."""
@@ -257,45 +276,44 @@ class Link:
         """The row of the message log for a CALL; None if it is not kept (log off and nothing mended)."""
         if not self.host.log_messages and not record.repairs:
             return None
-        return self._row(record.frame, frames.CALL, record.message_id, record.action, record.repairs_json, inbound=True)
+        return {
+            "station": self.station.id,
+            "at": record.received_at,
+            "inbound": True,
+            "message_id": record.message_id,
+            "action": record.action,
+            "frame": record.frame,
+            "answer": None,
+            "repairs": record.repairs_json,
+        }
 
-    async def _store(self, record: Receipt, *, early: bool = False) -> None:
-        """Keep a CALL that wrote nothing else, before its answer leaves (but for a Heartbeat)."""
+    async def _store(self, record: Receipt, answer: bytes, *, stored: bool, early: bool = False) -> None:
+        """Put a CALL and its answer on record: before the answer leaves, but for a Heartbeat.
+
+        Where the handler stored the CALL already, only the answer is new.
+        """
         row = self.log_row(record)
         if row is None:
             return
-        if early:
+        row["answer"] = answer
+        if stored:
+            row["frame"] = None
+        if stored or early:
             self.host.journal.gather(LOG, row)
         else:
-            await self.host.journal.write(lambda db: db.gather(LOG, row))
+            await self.host.journal.write(lambda db: db.gather(LOG, dict(row)))
 
-    def _log(
-        self, data: bytes, kind: int, message_id: str | None, action: str | None, *, inbound: bool = False
+    def log(
+        self, frame: bytes, answer: bytes | None, message_id: str | None, action: str | None, *, inbound: bool = True
     ) -> None:
+        """Put an exchange on record that nothing depends on."""
         if self.host.log_messages:
-            self.host.journal.gather(LOG, self._row(data, kind, message_id, action, None, inbound=inbound))
-
-    def _row(
-        self, data: bytes, kind: int, message_id: str | None, action: str | None, repairs: str | None, *, inbound: bool
-    ) -> dict[str, Any]:
-        return {
-            "station": self.station.id,
-            "at": self.host.clock.now(),
-            "inbound": inbound,
-            "kind": kind,
-            "message_id": message_id,
-            "action": action,
-            "frame": data,
-            "repairs": repairs,
-        }
+            record = Receipt(self.host.clock.now(), frame, message_id or "", action or "")
+            row = {**(self.log_row(record) or {}), "answer": answer, "inbound": inbound}
+            self.host.journal.gather(LOG, {**row, "message_id": message_id, "action": action})
 
     def _error(self, wire_id: Any, fault: Fault, reason: str) -> bytes:
         return frames.error(wire_id, self.dialect.code(fault), reason)
-
-    async def _send_error(self, wire_id: Any, fault: Fault, reason: str, action: str | None) -> None:
-        answer = self._error(wire_id, fault, reason)
-        await self._send(answer)
-        self._log(answer, frames.ERROR, str(wire_id), action)
 
     async def _send(self, data: bytes) -> None:
         try:
@@ -308,6 +326,9 @@ class Link:
         if asyncio.current_task() is self._reader:
             self.hand_over()
         return await self.calls.ask(action, payload, timeout_s)
+
+    def _log_call(self, frame: bytes, answer: bytes | None, message_id: str, action: str) -> None:
+        self.log(frame, answer, message_id, action, inbound=False)
 
     async def close(self, code: int, reason: str) -> None:
         """Close the socket with a code and a reason."""

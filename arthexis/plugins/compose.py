@@ -211,9 +211,7 @@ def _import(composition: Composition) -> None:
             plugin.climb(State.IMPORTED)
 
 
-def _configure(
-    composition: Composition, registry: Registry, configure: Callable[[Plugin, type | None], Any]
-) -> None:
+def _configure(composition: Composition, registry: Registry, configure: Callable[[Plugin, type | None], Any]) -> None:
     structs = {plugin.full_name: config.struct for plugin, config in registry.collect("register_config")}
     for plugin in _at(composition, State.REGISTERED):
         try:

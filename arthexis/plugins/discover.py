@@ -36,7 +36,9 @@ def entry_points(group: str) -> list[tuple[EntryPoint, str, str]]:
         name = normal(distribution.metadata["Name"])
         if name not in seen:
             seen.add(name)
-            found += [(point, name, distribution.version) for point in distribution.entry_points if point.group == group]
+            found += [
+                (point, name, distribution.version) for point in distribution.entry_points if point.group == group
+            ]
     return found
 
 

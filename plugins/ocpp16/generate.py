@@ -121,7 +121,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, TypeAlias
 
-from arthexis.contributions import Message
+from arthexis import Message
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 '''

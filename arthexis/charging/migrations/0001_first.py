@@ -44,21 +44,21 @@ def upgrade() -> None:
         sa.Column("data", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
     )
-    op.create_index(op.f("ix_event_at"), "event", ["at"], unique=False)
     op.create_table(
         "message",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("station", sa.Text(), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
-        sa.Column("inbound", sa.Boolean(), nullable=False, comment="from the station"),
-        sa.Column("kind", sa.Integer(), nullable=False, comment="2 CALL, 3 CALLRESULT, 4 CALLERROR, 0 unreadable"),
+        sa.Column("inbound", sa.Boolean(), nullable=False, comment="called by the station"),
         sa.Column("message_id", sa.Text(), nullable=True),
-        sa.Column("action", sa.Text(), nullable=True),
-        sa.Column("frame", sa.LargeBinary(), nullable=False, comment="the bytes as they went over the wire"),
+        sa.Column("action", sa.Text(), nullable=True, comment="null: no frame that could be read"),
+        sa.Column(
+            "frame", sa.LargeBinary(), nullable=True, comment="the bytes of the CALL; null where only the answer is new"
+        ),
+        sa.Column("answer", sa.LargeBinary(), nullable=True, comment="the bytes of the CALLRESULT or CALLERROR"),
         sa.Column("repairs", sa.Text(), nullable=True, comment="what was mended, JSON list"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
     )
-    op.create_index(op.f("ix_message_at"), "message", ["at"], unique=False)
     op.create_index(op.f("ix_message_station_id"), "message", ["station", "id"], unique=False)
     op.create_table(
         "refused_station",
@@ -259,9 +259,7 @@ def downgrade() -> None:
     op.drop_table("station")
     op.drop_table("refused_station")
     op.drop_index(op.f("ix_message_station_id"), table_name="message")
-    op.drop_index(op.f("ix_message_at"), table_name="message")
     op.drop_table("message")
-    op.drop_index(op.f("ix_event_at"), table_name="event")
     op.drop_table("event")
     op.drop_table("api_token")
     op.drop_table("account")

@@ -23,39 +23,36 @@ def folded(text: str) -> str:
 def meaning(text: str, members: tuple[str, ...], wire: str, protocol: Protocol) -> str | None:
     """The member that a text means in the field ``wire``; None if it means nothing and there is no fallback for it."""
     aliases = protocol.aliases.get(wire, {})
-    for found in (_alias(text, aliases), _like(text, members), _folded_alias(text, aliases)):
-        if found in members:
-            return found
-    if text.strip():
-        nearest = _nearest(text, members)
-        if nearest is not None:
-            return nearest
+    found = aliases.get(text.strip())
+    if found in members:
+        return found
+    found = _like(text, members, aliases) if text.strip() else None
+    if found is not None:
+        return found
     fallback = protocol.fallbacks.get(wire)
     return fallback if fallback in members else None
 
 
-def _alias(text: str, aliases: Mapping[str, str]) -> str | None:
-    return aliases.get(text.strip())
-
-
-def _like(text: str, members: Iterable[str]) -> str | None:
-    """The member with the same letters."""
-    letters = folded(text)
-    return next((member for member in members if letters and folded(member) == letters), None)
-
-
-def _folded_alias(text: str, aliases: Mapping[str, str]) -> str | None:
-    letters = folded(text)
-    return next((meant for said, meant in aliases.items() if letters and folded(said) == letters), None)
+def _like(text: str, members: tuple[str, ...], aliases: Mapping[str, str]) -> str | None:
+    """The member, or the meaning of the alias, that has the same letters; else the member that is clearly nearest."""
+    letters = folded(text) if len(text) <= LONGEST else ""
+    if not letters:
+        return None
+    for member in members:
+        if folded(member) == letters:
+            return member
+    for said, meant in aliases.items():
+        if meant in members and folded(said) == letters:
+            return meant
+    return _nearest(letters, members)
 
 
 @lru_cache(maxsize=256)
-def _nearest(text: str, members: tuple[str, ...]) -> str | None:
+def _nearest(letters: str, members: tuple[str, ...]) -> str | None:
     """The one member that the text begins or that is clearly most like it.
 
     Short texts and such with another beginning are never near: ``mA`` is not ``A``, ``NotAccepted`` not ``Accepted``.
     """
-    letters = folded(text) if len(text) <= LONGEST else ""
     near = [member for member in members if len(letters) >= SHORTEST and folded(member)[:2] == letters[:2]]
     begun = [member for member in near if folded(member).startswith(letters)]
     if begun:

@@ -9,7 +9,7 @@ from arthexis.contributions import Protocol
 MOST_REPAIRS: Final = 32
 MOST_ECHOED: Final = 40
 MOST_ABSENT: Final = 256
-MOST_MENDED: Final = 20_000
+MOST_MENDED: Final = 50_000
 """Repairs of one payload after which what still needs one is dropped, so that no frame keeps the node busy."""
 
 
@@ -28,8 +28,12 @@ class Notes:
 
     def add(self, path: str, done: str) -> None:
         """Note a repair at a wire path; beyond the first few they are only counted."""
+        self.say(f"{path or 'payload'}: {done}")
+
+    def say(self, text: str) -> None:
+        """Note a repair whose text already names its wire path."""
         if len(self._texts) < MOST_REPAIRS:
-            self._texts.append(f"{path}: {done}" if path else f"payload: {done}")
+            self._texts.append(text)
         else:
             self._more += 1
 
@@ -56,7 +60,9 @@ def echo(value: object) -> str:
         return "array"
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 64:
         return "a huge number"
-    shown = str(value).lower() if isinstance(value, bool) or value is None else repr(_start(value))
+    if value is None:
+        return "null"
+    shown = str(value).lower() if isinstance(value, bool) else repr(_start(value))
     return shown if len(shown) <= MOST_ECHOED else shown[: MOST_ECHOED - 3] + "..."
 
 

@@ -75,10 +75,11 @@ class Text:
             value = _alone(value, path, notes)
         if isinstance(value, str):
             return value
-        text = value.text if isinstance(value, WireFloat) else encode(value).decode()
-        if value is None or (isinstance(value, (dict, list)) and self.most is not None and len(text) > self.most):
+        text = value.text if isinstance(value, WireFloat) else _json(value)
+        nested = isinstance(value, (dict, list))
+        if value is None or not text or (nested and self.most is not None and len(text) > self.most):
             raise _hopeless(value, path, "text")
-        notes.add(path, f"{echo(value)} read as {'JSON ' * isinstance(value, (dict, list))}text")
+        notes.add(path, f"{echo(value)} read as {'JSON ' * nested}text")
         return text
 
     def _clipped(self, text: str, path: str, notes: Notes) -> str:
@@ -88,6 +89,14 @@ class Text:
             return clean
         notes.add(path, f"clipped to {self.most} of {len(text)}")
         return clean[: self.most]
+
+
+def _json(value: Any) -> str:
+    """A value as JSON; empty if it is nested deeper than can be written."""
+    try:
+        return encode(value).decode()
+    except (RecursionError, ValueError):
+        return ""
 
 
 def _number(value: Any, path: str, wanted: str) -> int | float:
@@ -112,8 +121,9 @@ class Whole:
 
     def mend(self, value: Any, path: str, notes: Notes) -> int:
         """The number; decimals cut off, texts read, clamped to the limits."""
-        number = _number(_alone(value, path, notes), path, "whole number")
-        if not math.isfinite(number):
+        value = _alone(value, path, notes)
+        number = _number(value, path, "whole number")
+        if isinstance(number, float) and not math.isfinite(number):
             raise _hopeless(value, path, "whole number", Fault.VALUE)
         whole = int(number)
         if type(value) is not int:
@@ -134,11 +144,8 @@ class Real:
 
     def mend(self, value: Any, path: str, notes: Notes) -> float:
         """The number; texts read, clamped to the limits."""
-        number = _number(_alone(value, path, notes), path, "number")
-        try:
-            number = float(number)
-        except OverflowError:
-            number = math.inf
+        value = _alone(value, path, notes)
+        number = _float(_number(value, path, "number"))
         if not math.isfinite(number):
             raise _hopeless(value, path, "number", Fault.VALUE)
         if type(value) not in (int, float, WireFloat):
@@ -148,6 +155,13 @@ class Real:
     def neutral(self, path: str, notes: Notes) -> float:
         """Zero, or the least number allowed."""
         return max(0.0, self.least or 0.0)
+
+
+def _float(number: int | float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _clamped(number: float, least: float | None, most: float | None, path: str, notes: Notes) -> float:
@@ -201,19 +215,17 @@ class Choice:
         if _nested(value):
             raise _hopeless(value, path, "text")
         text = value if isinstance(value, str) else echo(value)
-        member = meaning(text, self._texts(), self.wire, notes.protocol)
+        texts = {str(member): member for member in self.members}
+        member = text.strip() if text.strip() in texts else meaning(text, tuple(texts), self.wire, notes.protocol)
         if member is None:
             raise Unmendable(Fault.VALUE, f"{path}: {echo(value)} means none of the members allowed")
-        notes.add(path, f"{echo(value)} read as {member!r}")
-        return self._made(member)
+        notes.add(path, f"{echo(value)} read as {texts[member]!r}")
+        return self._made(texts[member])
 
     def neutral(self, path: str, notes: Notes) -> Any:
         """The member for what means nothing, else the first one."""
         fallback = notes.protocol.fallbacks.get(self.wire)
         return self._made(fallback if fallback in self.members else self.members[0])
-
-    def _texts(self) -> tuple[str, ...]:
-        return tuple(member for member in self.members if isinstance(member, str))
 
     def _made(self, member: Any) -> Any:
         return member if self.kind is None else self.kind(member)

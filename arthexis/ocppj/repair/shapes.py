@@ -10,7 +10,7 @@ import msgspec
 from msgspec import inspect
 
 from arthexis.contributions import Fault
-from arthexis.ocppj.repair.choices import folded
+from arthexis.ocppj.repair.choices import LONGEST, folded
 from arthexis.ocppj.repair.faults import Unmendable
 from arthexis.ocppj.repair.notes import Notes, below, echo
 from arthexis.ocppj.repair.scalars import Anything, Choice, Flag, Real, Text, Whole
@@ -74,11 +74,11 @@ class Array:
     def _item(self, item: Any, path: str, notes: Notes) -> tuple[Any, ...]:
         """The item as a tuple of one; nothing if it is hopeless."""
         try:
-            if item is None or (notes.weary and not isinstance(item, dict)):
+            if item is None or notes.weary:
                 raise Unmendable(Fault.TYPE, f"{path}: {echo(item)}")
             return (self.item.mend(item, path, notes),)
         except Unmendable as reason:
-            notes.add("", f"{reason.detail}, dropped")
+            notes.say(f"{reason.detail}, dropped")
             return ()
 
 
@@ -152,7 +152,7 @@ class Object:
         for wire, value in found.items():
             if wire in self.members:
                 continue
-            meant = self.letters.get(folded(wire)) if len(wire) <= 64 else None
+            meant = None if len(wire) > LONGEST or notes.weary else self.letters.get(folded(wire))
             if meant is None or meant in known:
                 notes.add(below(path, wire), "unknown member dropped")
             else:
@@ -180,7 +180,7 @@ class Object:
         except Unmendable as reason:
             if member.required and not notes.unrefusable:
                 raise
-            notes.add("", f"{reason.detail}, read as absent")
+            notes.say(f"{reason.detail}, read as absent")
             notes.lose(at)
             if member.required:
                 made[member.name] = member.shape.neutral(at, notes)
@@ -210,7 +210,7 @@ def _shape(kind: inspect.Type, wire: str) -> Shape:
     if isinstance(kind, inspect.Metadata):
         return _shape(kind.type, wire)
     if isinstance(kind, inspect.UnionType):
-        kinds = [one for one in kind.types if not isinstance(one, (inspect.NoneType, inspect.CustomType))]
+        kinds = [one for one in kind.types if not isinstance(one, inspect.NoneType)]
         return _shape(kinds[0], wire) if len(kinds) == 1 else Anything()
     if isinstance(kind, inspect.StructType):
         return _object(kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from arthexis import Action, Authorization, Call, Connection, Station, hookimpl, tags
+from arthexis import Action, Call, Connection, Station, hookimpl, tags
 from arthexis_ocpp16.messages import Authorize, AuthorizeAnswer
 from arthexis_ocpp16.reading import id_tag_info
 
@@ -14,13 +14,13 @@ async def authorize(station: Station, call: Call[Authorize]) -> AuthorizeAnswer:
     id_tag = call.payload.id_tag
     policy = await call.host.decide_authorization(station, id_tag, starting=False)
 
-    def decide(db: Connection) -> Authorization:
-        if policy is not None:
-            return policy
-        return tags.decide(db, id_tag, station.id, call.record.received_at, admit_unknown=call.host.open)
+    def decide(db: Connection) -> AuthorizeAnswer:
+        decided = policy
+        if decided is None:
+            decided = tags.decide(db, id_tag, station.id, call.record.received_at, admit_unknown=call.host.open)
+        return AuthorizeAnswer(id_tag_info(decided))
 
-    decided = await call.write(decide)
-    return AuthorizeAnswer(id_tag_info(decided))
+    return await call.write(decide)
 
 
 @hookimpl

@@ -14,16 +14,17 @@ async def boot_notification(station: Station, call: Call[BootNotification]) -> B
     registration = await call.host.decide_boot(station, call.payload)
     fields = _fields(call.payload)
 
-    def store(db: Connection) -> None:
+    def store(db: Connection) -> BootNotificationAnswer:
         at = call.record.received_at
         if station.known:
             stations.boot(db, station.row, station.id, fields, registration.status, at)
         else:
-            stations.refuse(db, station.id, "", "waits for approval", at, fields)
+            stations.refuse(db, station.id, call.remote, "waits for approval", at, fields)
+        return _answer(call, registration)
 
-    await call.write(store)
+    answer = await call.write(store)
     station.registration = registration.status
-    return _answer(call, registration)
+    return answer
 
 
 def _answer(call: Call[BootNotification], registration: Registration) -> BootNotificationAnswer:

@@ -34,7 +34,7 @@ async def data_transfer(station: Station, call: Call[DataTransfer]) -> DataTrans
     told = call.payload
     answer = await _answered(station, call)
 
-    def store(db: Connection) -> None:
+    def store(db: Connection) -> DataTransferAnswer:
         db.run(
             DATA_TRANSFER,
             station_id=station.row,
@@ -45,9 +45,9 @@ async def data_transfer(station: Station, call: Call[DataTransfer]) -> DataTrans
             answer=given(answer.data),
             received_at=call.record.received_at,
         )
+        return answer
 
-    await call.write(store)
-    return answer
+    return await call.write(store)
 
 
 async def _answered(station: Station, call: Call[DataTransfer]) -> DataTransferAnswer:

@@ -14,11 +14,11 @@ async def diagnostics_status_notification(
 ) -> DiagnosticsStatusNotificationAnswer:
     """Keep the status; what it belongs to is for whoever asked for it."""
 
-    def store(db: Connection) -> None:
+    def store(db: Connection) -> DiagnosticsStatusNotificationAnswer:
         tables.report_progress(db, station, "diagnostics", call.payload.status, call.record)
+        return DiagnosticsStatusNotificationAnswer()
 
-    await call.write(store)
-    return DiagnosticsStatusNotificationAnswer()
+    return await call.write(store)
 
 
 @hookimpl

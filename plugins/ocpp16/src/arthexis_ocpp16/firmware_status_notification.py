@@ -14,11 +14,11 @@ async def firmware_status_notification(
 ) -> FirmwareStatusNotificationAnswer:
     """Keep the status; what it belongs to is for whoever asked for it."""
 
-    def store(db: Connection) -> None:
+    def store(db: Connection) -> FirmwareStatusNotificationAnswer:
         tables.report_progress(db, station, "firmware", call.payload.status, call.record)
+        return FirmwareStatusNotificationAnswer()
 
-    await call.write(store)
-    return FirmwareStatusNotificationAnswer()
+    return await call.write(store)
 
 
 @hookimpl

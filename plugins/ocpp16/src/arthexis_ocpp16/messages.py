@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, TypeAlias
 
-from arthexis.contributions import Message
+from arthexis import Message
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 Integer: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -565,7 +565,7 @@ class StartTransaction(Payload, frozen=True, kw_only=True):
     connector_id: Integer
     id_tag: CiString20
     meter_start: Integer
-    reservation_id: Integer | UnsetType = UNSET
+    reservation_id: Integer
     timestamp: str
 
 

@@ -18,11 +18,11 @@ async def meter_values(station: Station, call: Call[MeterValues]) -> MeterValues
     number, claimed_id = connector(told.connector_id), transaction(told.transaction_id)
     data = readings(call, told.meter_value)
 
-    def store(db: Connection) -> None:
+    def store(db: Connection) -> MeterValuesAnswer:
         domain.store(db, station, number, claimed_id, data, call.record)
+        return ANSWER
 
-    await call.write(store)
-    return ANSWER
+    return await call.write(store)
 
 
 @hookimpl

@@ -22,11 +22,11 @@ async def start_transaction(station: Station, call: Call[StartTransaction]) -> S
         reservation_id=transaction(given(told.reservation_id)),
     )
 
-    def store(db: Connection) -> transactions.Started:
-        return transactions.start(db, station, start, call.record, policy, admit_unknown=call.host.open)
+    def store(db: Connection) -> StartTransactionAnswer:
+        started = transactions.start(db, station, start, call.record, policy, admit_unknown=call.host.open)
+        return StartTransactionAnswer(id_tag_info(started.authorization), started.id)
 
-    started = await call.write(store)
-    return StartTransactionAnswer(id_tag_info(started.authorization), started.id)
+    return await call.write(store)
 
 
 @hookimpl

@@ -8,6 +8,8 @@ from arthexis import Action, Call, Connection, Station, connectors, hookimpl
 from arthexis_ocpp16.messages import StatusNotification, StatusNotificationAnswer
 from arthexis_ocpp16.reading import connector, given
 
+ANSWER = StatusNotificationAnswer()
+
 
 async def status_notification(station: Station, call: Call[StatusNotification]) -> StatusNotificationAnswer:
     """Keep the status in the connector's history, and as its current one unless a newer one is known."""
@@ -24,11 +26,11 @@ async def status_notification(station: Station, call: Call[StatusNotification]) 
         vendor_error_code=given(told.vendor_error_code),
     )
 
-    def store(db: Connection) -> None:
+    def store(db: Connection) -> StatusNotificationAnswer:
         connectors.report(db, station, status, call.record)
+        return ANSWER
 
-    await call.write(store)
-    return StatusNotificationAnswer()
+    return await call.write(store)
 
 
 @hookimpl

@@ -27,13 +27,12 @@ async def stop_transaction(station: Station, call: Call[StopTransaction]) -> Sto
     )
     data = readings(call, given(told.transaction_data) or ())
 
-    def store(db: Connection) -> transactions.Stopped:
+    def store(db: Connection) -> StopTransactionAnswer:
         stopped = transactions.stop(db, station, stop, call.record, policy, admit_unknown=call.host.open)
         meter_values.insert(db, station, stopped.connector, stopped.id, stopped.id, data, call.record, with_stop=True)
-        return stopped
+        return StopTransactionAnswer(id_tag_info(stopped.authorization) if stopped.authorization else UNSET)
 
-    stopped = await call.write(store)
-    return StopTransactionAnswer(id_tag_info(stopped.authorization) if stopped.authorization else UNSET)
+    return await call.write(store)
 
 
 @hookimpl
