@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import os
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ from arthexis.config import Settings
 from arthexis.db import events as event_log
 from arthexis.db import migrate
 from arthexis.db.engine import Database
-from arthexis.db.events import Event
+from arthexis.db.events import Event, Told
 from arthexis.db.journal import Journal
 from arthexis.errors import PluginError, Unavailable
 from arthexis.lifespans import Lifespans
@@ -100,6 +100,7 @@ class Host:
         self.zone = ZoneInfo(settings.stations.default_zone)
         self.log_messages = settings.messages.log
         self.tells_messages = bool(composition.hooks.get("on_message"))
+        self._live = frozenset(kind for kind, hook in LIVE.items() if composition.hooks.get(hook))
         self.dialects = dialects((p for _, p in composition.protocols), composition.actions)
         self.pepper = b""
         self.unreadable = 0
@@ -318,13 +319,12 @@ class Host:
         except asyncio.QueueFull:
             log.warning("live hooks are behind; %s was not told", hook)
 
-    def _committed(self, events: Sequence[Event]) -> None:
+    def _committed(self, told: Told) -> None:
         """After a commit: live hooks are queued, durable readers woken, watchers (event streams) told."""
         self._readers.wake()
-        for event in events:
-            hook = LIVE.get(event.kind)
-            if hook is not None:
-                self._queue(hook, event)
+        for event in told.events(self._live) if self._live else ():
+            self._queue(LIVE[event.kind], event)
+        for event in told.events() if self.watchers else ():
             for watch in self.watchers:
                 watch(event)
 

@@ -11,7 +11,12 @@ TRANSACTION_IDS = range(1, 2**31)
 
 
 def folded(text: str) -> str:
-    """The form in which identities and id tags are compared: case-insensitive, otherwise exact (OCPP 1.6 §3.9)."""
+    """The form in which identities and id tags are compared: case-insensitive, otherwise exact (OCPP 1.6 §3.9).
+
+    Control characters, which some readers append, count for nothing.
+    """
+    if not text.isprintable():
+        text = "".join(c for c in text if c.isprintable())
     return text.casefold()
 
 

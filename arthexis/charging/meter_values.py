@@ -16,6 +16,8 @@ from arthexis.charging.station import Station
 from arthexis.charging.tables import meter_value, transaction
 from arthexis.db.statements import Connection, Prepared
 
+encode = msgspec.json.Encoder().encode
+
 KNOWN = Prepared(
     sa.select(transaction.c.connector).where(
         transaction.c.station_id == bind("station_id"), transaction.c.id == bind("row")
@@ -41,11 +43,11 @@ INSERT = Prepared(
 
 
 class Reading(NamedTuple):
-    """What a meter said at one time: the station's text of the time, and the samples as JSON list."""
+    """What a meter said at one time: the station's text of the time, and the samples (anything msgspec encodes)."""
 
     at: datetime | None
     at_raw: str
-    samples: bytes
+    samples: Any
 
 
 def store(
@@ -76,6 +78,7 @@ def insert(
     """Keep readings under a transaction (0: none); how many were new."""
     new = 0
     for reading in readings:
+        samples = encode(reading.samples)
         new += db.run(
             INSERT,
             station_id=station.row,
@@ -85,8 +88,8 @@ def insert(
             sampled_at=reading.at,
             sampled_at_raw=reading.at_raw,
             received_at=receipt.received_at,
-            samples=reading.samples.decode(),
-            digest=int.from_bytes(blake2b(reading.samples, digest_size=8).digest(), signed=True),
+            samples=samples.decode(),
+            digest=int.from_bytes(blake2b(samples, digest_size=8).digest(), signed=True),
             with_stop=with_stop,
         )
     return new

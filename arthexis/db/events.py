@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,6 +50,21 @@ class Event:
     data: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The events of one commit; made into ``Event``s only where somebody listens."""
+
+    at: datetime
+    numbers: Sequence[int]
+    rows: Sequence[tuple[str, str | None, dict[str, Any]]]
+
+    def events(self, kinds: Container[str] | None = None) -> Iterator[Event]:
+        """The events, or those of some kinds."""
+        for number, (kind, station, data) in zip(self.numbers, self.rows, strict=True):
+            if kinds is None or kind in kinds:
+                yield Event(number, kind, station, self.at, data)
+
+
 class EventLog:
     """Numbers and stores the events of a commit; lives in the writer thread."""
 
@@ -65,22 +80,18 @@ class EventLog:
             row = db.one(LAST)
             self._last = row[0] if row else 0
 
-    def store(self, db: Connection, at: datetime) -> Sequence[Event]:
-        """Write the events that this commit's functions recorded."""
+    def store(self, db: Connection, at: datetime) -> Told | None:
+        """Write the events that this commit's functions recorded; None if there are none."""
         if not db.events:
-            return ()
-        told = db.events
-        db.events = []
+            return None
+        told, db.events = db.events, []
         numbers = self._numbers(db, len(told))
-        events = [Event(number, *event[:2], at, event[2]) for number, event in zip(numbers, told, strict=True)]
-        db.many(
-            INSERT,
-            [
-                {"id": e.id, "kind": e.kind, "station": e.station, "at": at, "data": encode(e.data).decode()}
-                for e in events
-            ],
-        )
-        return events
+        rows = [
+            {"id": number, "kind": kind, "station": station, "at": at, "data": encode(data).decode()}
+            for number, (kind, station, data) in zip(numbers, told, strict=True)
+        ]
+        db.many(INSERT, rows)
+        return Told(at, numbers, told)
 
     def _numbers(self, db: Connection, many: int) -> Sequence[int]:
         """The next numbers: our own on SQLite (one writer), the sequence's where writers share a database."""

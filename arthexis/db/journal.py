@@ -14,14 +14,14 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from arthexis.clock import Clock
 from arthexis.db.engine import Database
-from arthexis.db.events import Event, EventLog
+from arthexis.db.events import EventLog, Told
 from arthexis.db.statements import Connection, Prepared
 from arthexis.errors import Unavailable
 from arthexis.plugins.contain import attempt
@@ -32,7 +32,7 @@ T = TypeVar("T")
 Write = Callable[[Connection], Any]
 Entry = tuple[Write, "asyncio.Future[Any] | None", bool]
 Outcome = tuple[Any, "BaseException | None"]
-Stored = tuple[list[Outcome], Sequence[Event]]
+Stored = tuple[list[Outcome], "Told | None"]
 
 MOST_IN_COMMIT = {"sqlite": 1_000, "postgresql": 64}
 LOCKED_FOR_S = 60.0
@@ -50,7 +50,7 @@ class Journal:
         self.database = database
         self.clock = clock
         self.most_waiting = most_waiting
-        self.on_events: Callable[[Sequence[Event]], None] | None = None
+        self.on_events: Callable[[Told], None] | None = None
         self.on_fatal: Callable[[str], None] | None = None
         self.commits = 0
         self.entries = 0
@@ -255,7 +255,7 @@ class Journal:
         self._locked_since = None
         self.commits += 1
         self.entries += len(batch)
-        outcomes, events = stored
+        outcomes, told = stored
         for (_, waiter, _), (value, error) in zip(batch, outcomes, strict=True):
             if waiter is None:
                 if error is not None:
@@ -266,8 +266,8 @@ class Journal:
                 waiter.set_result(value)
             else:
                 waiter.set_exception(_told(error) if isinstance(error, self._errors) else error)
-        if events and self.on_events is not None:
-            self.on_events(events)
+        if told is not None and self.on_events is not None:
+            self.on_events(told)
         self._turn()
 
     def _not_stored(self, batch: list[Entry], failure: BaseException | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,8 @@ class Ready:
     action: Action
     message: Message
     decode: Callable[[bytes], Any]
+    handler: Callable[..., Awaitable[Any]]
+    response: type[msgspec.Struct]
     unrefusable: bool
 
 
@@ -72,4 +74,5 @@ def dialects(protocols: Iterable[Protocol], actions: Iterable[tuple[Plugin, Acti
 def _ready(dialect: Dialect, plugin: Plugin, action: Action) -> Ready:
     message = dialect.messages[action.name]
     decode = msgspec.json.Decoder(message.request).decode
-    return Ready(plugin, action, message, decode, action.name in dialect.protocol.unrefusable)
+    unrefusable = action.name in dialect.protocol.unrefusable
+    return Ready(plugin, action, message, decode, action.handler, message.response, unrefusable)

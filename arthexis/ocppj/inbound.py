@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from arthexis.charging.messages import INSERT as LOG
-from arthexis.charging.receipts import Receipt
 from arthexis.db.statements import Connection
 from arthexis.ocppj import frames
 
@@ -27,16 +26,15 @@ T = TypeVar("T")
 class Call(Generic[P]):
     """One CALL: its decoded ``payload``, its ``record`` (raw frame, receipt time, repairs), and the node around it."""
 
-    __slots__ = ("_link", "_ready", "_wire_id", "host", "payload", "record", "reply", "stored")
+    __slots__ = ("_link", "_ready", "host", "payload", "record", "reply", "stored")
 
-    def __init__(self, link: Link, ready: Ready, wire_id: Any, payload: P, record: Receipt) -> None:
+    def __init__(self, link: Link, ready: Ready, payload: P, record: frames.Call) -> None:
         """Made by the link for each CALL."""
         self._link = link
         self._ready = ready
-        self._wire_id = wire_id
         self.host: Host = link.host
         self.payload = payload
-        self.record = record
+        self.record: frames.Call = record
         self.stored = False
         self.reply: tuple[Any, bytes] | None = None
 
@@ -69,12 +67,12 @@ class Call(Generic[P]):
         row = self._link.log_row(self.record)
         if row is None:
             return self.host.journal.write(fn)
-        response = self._ready.message.response
+        response = self._ready.response
 
         def both(db: Connection) -> T:
             value = fn(db)
             if type(value) is response:
-                answer = frames.result(self._wire_id, value)
+                answer = frames.result(self.record.wire_id, value)
                 self.reply = (value, answer)
                 row["answer"] = answer
             db.gather(LOG, dict(row))
@@ -84,7 +82,7 @@ class Call(Generic[P]):
 
     def answer(self, **members: Any) -> Any:
         """The answer Struct of this action, from its members in Python's spelling."""
-        return self._ready.message.response(**members)
+        return self._ready.response(**members)
 
     def time(self, text: str) -> datetime | None:
         """A time that the station wrote, in UTC; None where it is none. A missing zone is the station's own."""

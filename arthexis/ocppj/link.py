@@ -46,10 +46,12 @@ class Link:
     __slots__ = (
         "_answering",
         "_closing",
+        "_counted_at",
         "_finished",
         "_limits",
         "_reader",
         "_replies",
+        "_time",
         "_tokens",
         "_waiting",
         "busy_since",
@@ -74,12 +76,14 @@ class Link:
         self.remote = remote
         self._limits = host.settings.stations
         self.calls = Calls(self._send, self._limits.call_timeout_s, self._log_call)
-        self.heard = host.loop.time()
+        self._time = host.loop.time
+        self.heard = self._time()
         self.busy_since = 0.0
         self.late = False
-        self._tokens = float(self._limits.frames_burst)
+        self._tokens = self._limits.frames_burst
+        self._counted_at = self.heard
         self._replies = Replies()
-        self._waiting: deque[tuple[frames.Call, bytes]] = deque()
+        self._waiting: deque[frames.Call] = deque()
         self._reader: asyncio.Task[Any] | None = None
         self._answering: asyncio.Task[Any] | None = None
         self._finished: asyncio.Future[None] = host.loop.create_future()
@@ -120,32 +124,30 @@ class Link:
         if not data.isascii() and not _is_text(data):
             await self.close(CLOSE_TEXT, "not UTF-8")
             return
-        pause_s = self._too_fast(self.host.loop.time())
-        if pause_s > 0 or len(self._waiting) >= MOST_WAITING:
-            await self._hold_back(pause_s)
-        frame = frames.read(data, strict=self.station.strict)
+        self.heard = self._time()
+        self._tokens -= 1
+        if self._tokens < 0 or len(self._waiting) >= MOST_WAITING:
+            await self._hold_back()
+        frame = frames.read(data, self.host.clock.now(), strict=self.station.strict)
         if type(frame) is not frames.Call:
             await self._other(frame, data)
             return
-        self._waiting.append((frame, data))
+        self._waiting.append(frame)
         if self._answering is None:
             self._answering = me
             try:
                 while self._waiting:
-                    await self._answer(*self._waiting.popleft())
+                    await self._answer(self._waiting.popleft())
             finally:
                 self._answering = None
 
-    def _too_fast(self, now: float) -> float:
-        """Count a frame; for how many seconds the station must be slowed down, if it sends too fast."""
-        limits = self._limits
-        self._tokens = min(limits.frames_burst, self._tokens + (now - self.heard) * limits.frames_per_s) - 1
-        self.heard = now
-        return -self._tokens / limits.frames_per_s
-
-    async def _hold_back(self, pause_s: float) -> None:
+    async def _hold_back(self) -> None:
         """Read no more for a while: a station that floods is slowed down, and nothing it sent is dropped."""
-        await asyncio.sleep(pause_s)
+        limits, now = self._limits, self.heard
+        earned = (now - self._counted_at) * limits.frames_per_s
+        self._tokens, self._counted_at = min(self._tokens + int(earned), limits.frames_burst), now
+        if self._tokens < 0:
+            await asyncio.sleep(-self._tokens / limits.frames_per_s)
         while len(self._waiting) >= MOST_WAITING:
             await asyncio.sleep(CROWDED_S)
 
@@ -163,49 +165,60 @@ class Link:
 
     # ------------------------------------------------------------------ answering
 
-    async def _answer(self, frame: frames.Call, data: bytes) -> None:
+    async def _answer(self, frame: frames.Call) -> None:
+        """Answer one CALL: with the bytes of its first answer if it was sent again, else by its action."""
         now = self.busy_since = self.heard
-        answer = self._replies.find(frame.wire_id, frame.action, frame.payload, now)
-        if answer is None:
+        wire = self._replies.find(frame.wire_id, frame.frame, now)
+        if wire is None:
             ready = self.dialect.ready.get(frame.action)
             if ready is None:
-                answer = self._unready(frame, data)
+                wire = self._unready(frame)
             else:
-                answer = await self._ready(ready, frame, data)
-                self._replies.keep(frame.wire_id, frame.action, frame.payload, answer, now + ready.action.replay_s)
+                wire = await self._handled(ready, frame)
+                self._replies.keep(frame.wire_id, frame.frame, wire, now + ready.action.replay_s)
         else:
-            self.log(data, answer, frame.message_id, frame.action)
+            self.log(frame.frame, wire, frame.message_id, frame.action)
         self.busy_since = 0.0
-        await self._send(answer)
+        await self._send(wire)
 
-    def _unready(self, frame: frames.Call, data: bytes) -> bytes:
+    def _unready(self, frame: frames.Call) -> bytes:
         """The answer to an action that nobody here answers."""
         fault = self.dialect.fault_of(frame.action)
-        answer = self._error(frame.wire_id, fault, f"{frame.action[:60]}: {fault.value}")
-        self.log(data, answer, frame.message_id, frame.action)
-        return answer
+        wire = self._error(frame.wire_id, fault, f"{frame.action[:60]}: {fault.value}")
+        self.log(frame.frame, wire, frame.message_id, frame.action)
+        return wire
 
-    async def _ready(self, ready: Ready, frame: frames.Call, data: bytes) -> bytes:
+    async def _handled(self, ready: Ready, frame: frames.Call) -> bytes:
         """Decode, handle, and make the answer; everything the handler wrote is committed when this returns."""
-        record = Receipt(self.host.clock.now(), data, frame.message_id, frame.action, frame.repairs)
         if self.station.registration != "Accepted" and not self._may_speak(ready):
             said = f"the station's registration is {self.station.registration or 'missing: boot first'}"
-            return await self._refused(record, frame, Fault.NOT_ACCEPTED, said)
+            return await self._refused(frame, Fault.NOT_ACCEPTED, said)
         try:
-            payload = ready.decode(b"{}" if frame.payload == b"null" else frame.payload)
+            payload = ready.decode(frame.payload)
         except frames.READ_FAILURES as error:
-            payload = self._mended(ready, frame, record, error)
+            payload = self._mended(ready, frame, error)
             if isinstance(payload, _Fault):
-                return await self._refused(record, frame, payload.fault, payload.reason)
-        call = Call(self, ready, frame.wire_id, payload, record)
-        answer, failure = await self._handled(ready, call)
+                return await self._refused(frame, payload.fault, payload.reason)
+        call = Call(self, ready, payload, frame)
+        contain = self.host.contain
+        try:
+            answer, failure = await contain.call(ready.plugin, ready.handler, self.station, call)
+        except asyncio.CancelledError:
+            if not self._out_of_time():
+                raise
+            answer, failure = None, contain.late(ready.plugin, ready.action.name)
+        if failure is None and type(answer) is not ready.response:
+            failure = contain.junk(ready.plugin, ready.action.name, answer)
+        if self.host.tells_messages:
+            self.host.tell_message(self.station, frame, failure)
         if failure is not None:
             said = f"{frame.action} could not be handled; send it again"
-            return await self._refused(record, frame, Fault.INTERNAL, said, stored=call.stored)
+            return await self._refused(frame, Fault.INTERNAL, said, stored=call.stored)
         if call.reply is not None and call.reply[0] is answer:
             return call.reply[1]
         wire = frames.result(frame.wire_id, answer)
-        await self._store(record, wire, stored=call.stored, early=ready.action.early)
+        if self.host.log_messages or frame.repairs:
+            await self._store(frame, wire, stored=call.stored, early=ready.action.early)
         return wire
 
     def _may_speak(self, ready: Ready) -> bool:
@@ -217,15 +230,13 @@ class Link:
             return True
         return self.station.registration is None and self.station.known and not self.station.strict
 
-    async def _refused(
-        self, record: Receipt, frame: frames.Call, fault: Fault, reason: str, *, stored: bool = False
-    ) -> bytes:
+    async def _refused(self, frame: frames.Call, fault: Fault, reason: str, *, stored: bool = False) -> bytes:
         """The CALLERROR of a CALL that was understood, after its raw frame is stored."""
         wire = self._error(frame.wire_id, fault, reason)
-        await self._store(record, wire, stored=stored)
+        await self._store(frame, wire, stored=stored)
         return wire
 
-    def _mended(self, ready: Ready, frame: frames.Call, record: Receipt, error: Exception) -> Any:
+    def _mended(self, ready: Ready, frame: frames.Call, error: Exception) -> Any:
         """The payload of a frame that did not decode: mended in repair mode, a fault in strict mode."""
         if self.station.strict:
             return _Fault(classify(error), str(error))
@@ -233,26 +244,9 @@ class Link:
             mended = mend(frame.payload, ready.message.request, self.dialect.protocol, unrefusable=ready.unrefusable)
         except Unmendable as reason:
             return _Fault(reason.fault, str(reason))
-        record.repairs = (*record.repairs, *mended.repairs)
-        record.absent = mended.absent
+        frame.repairs = (*frame.repairs, *mended.repairs)
+        frame.absent = mended.absent
         return mended.value
-
-    async def _handled(self, ready: Ready, call: Call[Any]) -> tuple[Any, BaseException | None]:
-        """Run the handler; what it answered, or why there is nothing to answer."""
-        host = self.host
-        try:
-            answer, failure = await host.contain.call(ready.plugin, ready.action.handler, self.station, call)
-        except asyncio.CancelledError:
-            if not self._out_of_time():
-                raise
-            answer, failure = None, TimeoutError(f"{ready.action.name} took too long")
-            host.contain.count(ready.plugin, failure)
-        if failure is None and type(answer) is not ready.message.response:
-            failure = TypeError(f"{ready.action.name} answered {type(answer).__name__}")
-            host.contain.count(ready.plugin, failure)
-        if host.tells_messages:
-            host.tell_message(self.station, call.record, failure)
-        return answer, failure
 
     def give_up(self) -> None:
         """End the handler that runs for too long; its CALL is answered InternalError."""

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import Any, Final
 
-RING = 16
-
-
-class Reply(NamedTuple):
-    """An answer that was sent, for which request, and until when it may be sent again (monotonic seconds)."""
-
-    request: int
-    answer: bytes
-    until: float
+RING: Final = 4
+LARGEST: Final = 4096
 
 
 class Replies:
-    """The latest answers of one socket by message id; bounded, the oldest goes first."""
+    """The latest answers of one socket by message id; bounded, the oldest goes first.
+
+    Each is kept as (the request's frame, the answer's bytes, until when it may be sent again in monotonic seconds).
+    A request larger than ``LARGEST`` bytes is not kept: the rows it made know it by their content.
+    """
 
     __slots__ = ("_ring",)
 
     def __init__(self) -> None:
         """Remember nothing yet."""
-        self._ring: OrderedDict[Any, Reply] = OrderedDict()
+        self._ring: dict[Any, tuple[bytes, bytes, float]] = {}
 
-    def find(self, wire_id: Any, action: str, payload: bytes, now: float) -> bytes | None:
-        """The first answer to this id and content, while it may be repeated."""
+    def find(self, wire_id: Any, frame: bytes, now: float) -> bytes | None:
+        """The first answer to this very frame, while it may be repeated."""
         reply = self._ring.get(wire_id)
-        if reply is None or reply.until < now or reply.request != hash((action, payload)):
-            return None
-        return reply.answer
+        return reply[1] if reply is not None and reply[2] >= now and reply[0] == frame else None
 
-    def keep(self, wire_id: Any, action: str, payload: bytes, answer: bytes, until: float) -> None:
+    def keep(self, wire_id: Any, frame: bytes, answer: bytes, until: float) -> None:
         """Remember an answer."""
         ring = self._ring
         if wire_id in ring:
             del ring[wire_id]
         elif len(ring) >= RING:
-            ring.popitem(last=False)
-        ring[wire_id] = Reply(hash((action, payload)), answer, until)
+            del ring[next(iter(ring))]
+        if len(frame) <= LARGEST:
+            ring[wire_id] = (frame, answer, until)

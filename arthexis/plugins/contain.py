@@ -60,6 +60,18 @@ class Contain:
         shown = error if plugin.errors <= LOUD else None
         log.error("plugin %s: %s", plugin.name, reason, exc_info=shown, extra={"plugin": plugin.name})
 
+    def late(self, plugin: Plugin, what: str) -> TimeoutError:
+        """Count that a plugin took too long."""
+        error = TimeoutError(f"{what} took too long")
+        self.count(plugin, error)
+        return error
+
+    def junk(self, plugin: Plugin, what: str, answer: object) -> TypeError:
+        """Count that a plugin answered something that is no answer."""
+        error = TypeError(f"{what} answered {type(answer).__name__}")
+        self.count(plugin, error)
+        return error
+
     async def call(
         self, plugin: Plugin, fn: Callable[..., Awaitable[T]], *args: Any
     ) -> tuple[T | None, BaseException | None]:

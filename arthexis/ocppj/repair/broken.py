@@ -56,7 +56,17 @@ def read_broken(text: str) -> Broken | None:
     repairs.extend(found[1])
     if found[2].strip():
         repairs.append(f"{echo(found[2])} after it dropped")
+    if not repairs and not _is_json(clean):
+        repairs.append("characters that JSON does not allow")
     return _frame(found[0], tuple(f"frame: {repair}" for repair in repairs))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _frame(parts: list[Any], repairs: tuple[str, ...]) -> Broken | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
-from arthexis.contributions import Protocol
+from arthexis.ocppj.repair.notes import Notes
 
 SHORTEST: Final = 5
 LONGEST: Final = 64
@@ -20,31 +20,34 @@ def folded(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold()))
 
 
-def meaning(text: str, members: tuple[str, ...], wire: str, protocol: Protocol) -> str | None:
+_letters = lru_cache(maxsize=4096)(folded)
+"""The same for names that are ours, not the wire's."""
+
+
+def meaning(text: str, members: Mapping[str, Any], wire: str, notes: Notes) -> str | None:
     """The member that a text means in the field ``wire``; None if it means nothing and there is no fallback for it."""
-    aliases = protocol.aliases.get(wire, {})
+    aliases = notes.protocol.aliases.get(wire, {})
     found = aliases.get(text.strip())
     if found in members:
         return found
-    found = _like(text, members, aliases) if text.strip() else None
-    if found is not None:
+    letters = folded(text) if len(text) <= LONGEST else ""
+    if letters:
+        found = _same(letters, members, aliases) or (_nearest(letters, tuple(members)) if notes.may_guess() else None)
+    if found in members:
         return found
-    fallback = protocol.fallbacks.get(wire)
+    fallback = notes.protocol.fallbacks.get(wire)
     return fallback if fallback in members else None
 
 
-def _like(text: str, members: tuple[str, ...], aliases: Mapping[str, str]) -> str | None:
-    """The member, or the meaning of the alias, that has the same letters; else the member that is clearly nearest."""
-    letters = folded(text) if len(text) <= LONGEST else ""
-    if not letters:
-        return None
+def _same(letters: str, members: Iterable[str], aliases: Mapping[str, str]) -> str | None:
+    """The member, or the meaning of the alias, that has the same letters."""
     for member in members:
-        if folded(member) == letters:
+        if _letters(member) == letters:
             return member
     for said, meant in aliases.items():
-        if meant in members and folded(said) == letters:
+        if meant in members and _letters(said) == letters:
             return meant
-    return _nearest(letters, members)
+    return None
 
 
 @lru_cache(maxsize=256)
@@ -53,16 +56,16 @@ def _nearest(letters: str, members: tuple[str, ...]) -> str | None:
 
     Short texts and such with another beginning are never near: ``mA`` is not ``A``, ``NotAccepted`` not ``Accepted``.
     """
-    near = [member for member in members if len(letters) >= SHORTEST and folded(member)[:2] == letters[:2]]
-    begun = [member for member in near if folded(member).startswith(letters)]
+    near = [member for member in members if len(letters) >= SHORTEST and _letters(member)[:2] == letters[:2]]
+    begun = [member for member in near if _letters(member).startswith(letters)]
     if begun:
         return begun[0] if len(begun) == 1 else None
-    return _likest(letters, [member for member in near if len(folded(member)) >= SHORTEST])
+    return _likest(letters, [member for member in near if len(_letters(member)) >= SHORTEST])
 
 
 def _likest(letters: str, members: Iterable[str]) -> str | None:
     ranked = sorted(
-        ((SequenceMatcher(None, letters, folded(member)).ratio(), member) for member in members), reverse=True
+        ((SequenceMatcher(None, letters, _letters(member)).ratio(), member) for member in members), reverse=True
     )
     if not ranked or ranked[0][0] < LEAST_LIKENESS:
         return None

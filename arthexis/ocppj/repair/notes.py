@@ -7,16 +7,20 @@ from typing import Final
 from arthexis.contributions import Protocol
 
 MOST_REPAIRS: Final = 32
+MOST_ARRAYS: Final = 4
 MOST_ECHOED: Final = 40
 MOST_ABSENT: Final = 256
-MOST_MENDED: Final = 50_000
+MOST_GUESSES: Final = 100
+"""Texts of one payload that are compared with all members of their enumeration; that takes longest."""
+
+MOST_MENDED: Final = 20_000
 """Repairs of one payload after which what still needs one is dropped, so that no frame keeps the node busy."""
 
 
 class Notes:
     """The receipt of one payload while it is mended, and what the rules need to know about its protocol."""
 
-    __slots__ = ("_more", "_texts", "absent", "protocol", "unrefusable")
+    __slots__ = ("_guesses", "_more", "_texts", "absent", "protocol", "unrefusable")
 
     def __init__(self, protocol: Protocol, *, unrefusable: bool) -> None:
         """Start an empty receipt."""
@@ -25,6 +29,7 @@ class Notes:
         self.absent: set[str] = set()
         self._texts: list[str] = []
         self._more = 0
+        self._guesses = 0
 
     def add(self, path: str, done: str) -> None:
         """Note a repair at a wire path; beyond the first few they are only counted."""
@@ -37,10 +42,20 @@ class Notes:
         else:
             self._more += 1
 
+    def give_up(self, path: str, items: int) -> None:
+        """Note that the rest of an array was dropped; told even where other repairs are only counted."""
+        if len(self._texts) < MOST_REPAIRS + MOST_ARRAYS:
+            self._texts.append(f"{path}: the last {items} items dropped: too much to mend")
+
     def lose(self, path: str) -> None:
         """Note that nothing of the wire stands behind this member."""
         if len(self.absent) < MOST_ABSENT:
             self.absent.add(path)
+
+    def may_guess(self) -> bool:
+        """Whether one more text may be compared with the members of its enumeration."""
+        self._guesses += 1
+        return self._guesses <= MOST_GUESSES
 
     @property
     def weary(self) -> bool:

@@ -127,7 +127,7 @@ class Whole:
             raise _hopeless(value, path, "whole number", Fault.VALUE)
         whole = int(number)
         if type(value) is not int:
-            notes.add(path, f"{echo(value)} read as {whole}")
+            notes.add(path, f"{echo(value)} read as {echo(whole)}")
         return int(_clamped(whole, self.least, self.most, path, notes))
 
     def neutral(self, path: str, notes: Notes) -> int:
@@ -201,31 +201,30 @@ def _nested(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One member of an enumeration; ``kind`` is the Enum class where it is one, ``wire`` the name of the field."""
+    """One member of an enumeration, by its text; ``kind`` is its Enum class if any, ``wire`` the name of the field."""
 
-    members: tuple[Any, ...]
+    members: dict[str, Any]
     wire: str
     kind: type[Enum] | None = None
 
     def mend(self, value: Any, path: str, notes: Notes) -> Any:
         """The member that the value means."""
         value = _alone(value, path, notes)
-        if value in self.members and not isinstance(value, (bool, WireFloat)):
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and value in self.members.values():
             return self._made(value)
         if _nested(value):
             raise _hopeless(value, path, "text")
         text = value if isinstance(value, str) else echo(value)
-        texts = {str(member): member for member in self.members}
-        member = text.strip() if text.strip() in texts else meaning(text, tuple(texts), self.wire, notes.protocol)
+        member = text.strip() if text.strip() in self.members else meaning(text, self.members, self.wire, notes)
         if member is None:
             raise Unmendable(Fault.VALUE, f"{path}: {echo(value)} means none of the members allowed")
-        notes.add(path, f"{echo(value)} read as {texts[member]!r}")
-        return self._made(texts[member])
+        notes.add(path, f"{echo(value)} read as {self.members[member]!r}")
+        return self._made(self.members[member])
 
     def neutral(self, path: str, notes: Notes) -> Any:
         """The member for what means nothing, else the first one."""
         fallback = notes.protocol.fallbacks.get(self.wire)
-        return self._made(fallback if fallback in self.members else self.members[0])
+        return self._made(self.members[fallback] if fallback in self.members else next(iter(self.members.values())))
 
     def _made(self, member: Any) -> Any:
         return member if self.kind is None else self.kind(member)

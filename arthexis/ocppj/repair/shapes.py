@@ -14,7 +14,7 @@ from arthexis.ocppj.repair.choices import LONGEST, folded
 from arthexis.ocppj.repair.faults import Unmendable
 from arthexis.ocppj.repair.notes import Notes, below, echo
 from arthexis.ocppj.repair.scalars import Anything, Choice, Flag, Real, Text, Whole
-from arthexis.ocppj.repair.tokens import lenient
+from arthexis.ocppj.repair.tokens import DEEPEST, lenient
 
 
 class Shape(Protocol):
@@ -50,7 +50,7 @@ class Array:
         """The items that could be read; a single one counts as an array of one."""
         if not isinstance(value, list):
             value = self._several(_unpacked(value, path, notes), path, notes)
-        items = [made for place, item in enumerate(value) for made in self._item(item, below(path, place), notes)]
+        items = self._items(value, path, notes)
         if self.most is not None and len(items) > self.most:
             notes.add(path, f"cut to {self.most} of {len(items)} items")
             del items[self.most :]
@@ -71,10 +71,19 @@ class Array:
         notes.add(path, f"{echo(value)} read as array of one")
         return [value]
 
+    def _items(self, value: list[Any], path: str, notes: Notes) -> list[Any]:
+        items: list[Any] = []
+        for place, item in enumerate(value):
+            if notes.weary:
+                notes.give_up(path, len(value) - place)
+                break
+            items.extend(self._item(item, below(path, place), notes))
+        return items
+
     def _item(self, item: Any, path: str, notes: Notes) -> tuple[Any, ...]:
         """The item as a tuple of one; nothing if it is hopeless."""
         try:
-            if item is None or notes.weary:
+            if item is None:
                 raise Unmendable(Fault.TYPE, f"{path}: {echo(item)}")
             return (self.item.mend(item, path, notes),)
         except Unmendable as reason:
@@ -137,7 +146,7 @@ class Object:
             found = self._known(found, path, notes)
         made: dict[str, Any] = {}
         for wire, member in self.members.items():
-            at = below(path, wire)
+            at = f"{path}.{wire}" if path else wire
             if wire not in found or (found[wire] is None and not member.nullable):
                 self._missing(member, at, made, notes, null=wire in found)
             elif found[wire] is None:
@@ -186,18 +195,31 @@ class Object:
                 made[member.name] = member.shape.neutral(at, notes)
 
 
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """An object inside another; looked up when it is needed, as a Struct may hold its like."""
+
+    struct: type[msgspec.Struct]
+
+    def mend(self, value: Any, path: str, notes: Notes) -> Any:
+        """The Struct, unless it lies absurdly deep."""
+        if path.count(".") > DEEPEST:
+            raise Unmendable(Fault.VALUE, f"{path[:40]}...: nested too deeply")
+        return shape_of(self.struct).mend(value, path, notes)
+
+    def neutral(self, path: str, notes: Notes) -> Any:
+        """A Struct whose required members are all neutral."""
+        return shape_of(self.struct).neutral(path, notes)
+
+
 @lru_cache(maxsize=512)
 def shape_of(struct: type[msgspec.Struct]) -> Object:
     """The shape of a Struct, looked at once."""
     info = inspect.type_info(struct)
     if not isinstance(info, inspect.StructType):
         raise TypeError(f"{struct!r} is no Struct")
-    return _object(info)
-
-
-def _object(info: inspect.StructType) -> Object:
     members = {field.encode_name: _member(field) for field in info.fields}
-    return Object(info.cls, members, {folded(wire): wire for wire in members})
+    return Object(struct, members, {folded(wire): wire for wire in members})
 
 
 def _member(field: inspect.Field) -> Member:
@@ -213,7 +235,7 @@ def _shape(kind: inspect.Type, wire: str) -> Shape:
         kinds = [one for one in kind.types if not isinstance(one, inspect.NoneType)]
         return _shape(kinds[0], wire) if len(kinds) == 1 else Anything()
     if isinstance(kind, inspect.StructType):
-        return _object(kind)
+        return Nested(kind.cls)
     if isinstance(kind, (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)):
         return _array(kind, wire)
     return _scalar(kind, wire)
@@ -235,7 +257,7 @@ def _scalar(kind: inspect.Type, wire: str) -> Shape:
         case inspect.FloatType():
             return Real(kind.ge, kind.le)
         case inspect.LiteralType():
-            return Choice(tuple(kind.values), wire)
+            return Choice({str(value): value for value in kind.values}, wire)
         case inspect.EnumType():
-            return Choice(tuple(member.value for member in kind.cls), wire, kind.cls)
+            return Choice({str(member.value): member.value for member in kind.cls}, wire, kind.cls)
     return Anything()

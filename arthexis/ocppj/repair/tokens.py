@@ -18,7 +18,7 @@ Repairs: TypeAlias = dict[str, None]
 
 _token = re.compile(
     r"""(?P<mark>[\[\]{},:])
-      | "(?P<text>(?:[^"\\]++|\\.)*+)(?P<end>"?)
+      | "(?P<text>(?:[^"\\]++|\\.)*+)(?P<end>"|\\?)
       | '(?P<odd>(?:[^'\\]++|\\.)*+)'
       | (?P<bare>[^\s\[\]{},:"]++)""",
     re.DOTALL | re.VERBOSE,
@@ -193,7 +193,7 @@ class Reader:
         if not self._stack:
             return
         top = self._stack[-1]
-        cut = last and (token["end"] == "" or token["bare"] is not None)
+        cut = token["end"] in ("", "\\") or (last and token["bare"] is not None)
         if top.waits_for_key:
             top.key = _NOTHING if cut else self._text(token)
             top.comma = False

@@ -565,7 +565,7 @@ class StartTransaction(Payload, frozen=True, kw_only=True):
     connector_id: Integer
     id_tag: CiString20
     meter_start: Integer
-    reservation_id: Integer
+    reservation_id: Integer | UnsetType = UNSET
     timestamp: str
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-import msgspec
 from arthexis import Authorization, Call, Reading, format_utc
 from arthexis_ocpp16.messages import IdTagInfo, MeterValue
 from msgspec import UNSET, UnsetType
@@ -13,8 +12,6 @@ from msgspec import UNSET, UnsetType
 T = TypeVar("T")
 MOST_CONNECTOR = 2**31 - 1
 LARGEST_ID = 2**62
-
-_encode = msgspec.json.Encoder().encode
 
 
 def given(value: T | UnsetType) -> T | None:
@@ -40,8 +37,8 @@ def transaction(number: int | UnsetType | None) -> int | None:
 
 
 def readings(call: Call[Any], values: Iterable[MeterValue]) -> list[Reading]:
-    """What the meter said, each time with its samples as JSON."""
-    return [Reading(call.time(value.timestamp), value.timestamp, _encode(value.sampled_value)) for value in values]
+    """What the meter said, each time with its samples."""
+    return [Reading(call.time(value.timestamp), value.timestamp, value.sampled_value) for value in values]
 
 
 def id_tag_info(authorization: Authorization) -> IdTagInfo:
