@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from arthexis.db.types import UtcDateTime
     from arthexis.errors import ArthexisError, ConfigError, DomainError, NotFound, Reject, Unavailable
     from arthexis.hookspecs import hookimpl
-    from arthexis.host import Context
+    from arthexis.lifespans import Context
     from arthexis.ocppj.calls import CallFailed
     from arthexis.ocppj.inbound import Call
 
@@ -69,14 +69,55 @@ _HOMES = {
     "arthexis.db.types": ("UtcDateTime",),
     "arthexis.errors": ("ArthexisError", "ConfigError", "DomainError", "NotFound", "Reject", "Unavailable"),
     "arthexis.hookspecs": ("hookimpl",),
-    "arthexis.host": ("Context",),
+    "arthexis.lifespans": ("Context",),
     "arthexis.ocppj.calls": ("CallFailed",),
     "arthexis.ocppj.inbound": ("Call",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: PLE0604 - the table above is the list
-    *sorted(_HOME_OF),
+__all__ = [
+    "Action",
+    "Admission",
+    "ArthexisError",
+    "Authorization",
+    "Call",
+    "CallFailed",
+    "Clock",
+    "Command",
+    "Config",
+    "ConfigError",
+    "Connection",
+    "ConnectionRequest",
+    "Context",
+    "DataTransfer",
+    "DomainError",
+    "Event",
+    "Fault",
+    "Message",
+    "NotFound",
+    "Prepared",
+    "Protocol",
+    "Reading",
+    "Receipt",
+    "Registration",
+    "Reject",
+    "Route",
+    "Service",
+    "Station",
+    "Subscriber",
+    "Tables",
+    "Unavailable",
+    "UtcDateTime",
+    "connectors",
+    "format_utc",
+    "hookimpl",
+    "meter_values",
+    "parse_utc",
+    "station_table",
+    "stations",
+    "tags",
+    "transaction_table",
+    "transactions",
 ]
 
 

@@ -71,7 +71,7 @@ def _with_options(settings: Settings, options: Options) -> Settings:
     stations: Stations = settings.stations
     if options.strict:
         stations = msgspec.structs.replace(stations, mode="strict")
-    return Settings(settings.node, http, settings.database, stations, settings.messages, settings.log)
+    return msgspec.structs.replace(settings, http=http, stations=stations)
 
 
 def configure_logging(settings: Settings) -> None:

@@ -13,15 +13,17 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import platformdirs
 from msgspec import Meta, Struct
 
 from arthexis.errors import ConfigError, NotFound
-from arthexis.plugins.states import Plugin
 from arthexis.system import write_private
+
+if TYPE_CHECKING:
+    from arthexis.plugins.states import Plugin
 
 FILE = "arthexis.toml"
 PREFIX = "ARTHEXIS__"
@@ -38,7 +40,7 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A section of the file: unknown keys are refused."""
 
 
-class Node(Section):
+class Node(Section, frozen=True):
     """[node]: what this node is."""
 
     role: Annotated[str | None, _doc("The node's role; without one, terminal if it is installed, else bare")] = None
@@ -46,7 +48,7 @@ class Node(Section):
     disable: Annotated[list[str], _doc("Plugins of the role that are off, as distribution:name")] = []
 
 
-class Http(Section):
+class Http(Section, frozen=True):
     """[http]: where the node listens."""
 
     host: Annotated[str, _doc("Address to listen on; 0.0.0.0 is every interface")] = "127.0.0.1"
@@ -57,13 +59,13 @@ class Http(Section):
     )
 
 
-class DatabaseSettings(Section):
+class DatabaseSettings(Section, frozen=True):
     """[database]: where everything is kept."""
 
     url: Annotated[str, _doc("SQLite or PostgreSQL URL; empty is arthexis.db in the data folder")] = ""
 
 
-class Stations(Section):
+class Stations(Section, frozen=True):
     """[stations]: how stations are treated; times in seconds."""
 
     mode: Annotated[Literal["repair", "strict"], _doc("Whether odd frames are mended or refused")] = "repair"
@@ -80,7 +82,7 @@ class Stations(Section):
     backlog: Annotated[int, _doc("Connections that may wait to be accepted", ge=1)] = 4096
 
 
-class Messages(Section):
+class Messages(Section, frozen=True):
     """[messages]: the message log."""
 
     log: Annotated[bool, _doc("Keep every frame; mended frames are kept in any case")] = True
@@ -88,7 +90,7 @@ class Messages(Section):
     keep_bytes: Annotated[int, _doc("Bytes of frames to keep", ge=1 << 20)] = 1 << 30
 
 
-class Log(Section):
+class Log(Section, frozen=True):
     """[log]: what the process writes."""
 
     level: Annotated[Literal["debug", "info", "warning", "error"], _doc("Least level that is written")] = "info"
@@ -104,8 +106,7 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Section, frozen=True):
     """The host's settings, checked."""
 
     node: Node = Node()

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from msgspec import Struct
     from sqlalchemy import MetaData
 
-    from arthexis.db.events import Event
     from arthexis.charging.station import Station
+    from arthexis.db.events import Event
     from arthexis.ocppj.inbound import Call
 
 

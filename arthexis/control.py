@@ -19,7 +19,7 @@ from arthexis.charging import connectors, keys, messages, meter_values, stations
 from arthexis.charging.ids import folded
 from arthexis.db import backup, migrate
 from arthexis.db.statements import Connection
-from arthexis.errors import DomainError, NotFound, Refused
+from arthexis.errors import DomainError, NotFound
 
 if TYPE_CHECKING:
     from arthexis.host import Host
@@ -402,11 +402,8 @@ async def db_status(host: Host) -> dict[str, Any]:
 @request("administrator")
 async def db_backup(host: Host, path: str) -> dict[str, Any]:
     """Write a consistent copy of the database beside the running node."""
-    target = Path(path)
-    if target.exists():
-        raise Refused(f"{path} is there already", place="db backup", cure="Name a new file")
-    size = await host.database.read(lambda _: backup.backup(host.database, target))
-    return {"path": str(target.resolve()), "size_bytes": size}
+    size = await host.database.read(lambda _: backup.backup(host.database, Path(path)))
+    return {"path": path, "size_bytes": size}
 
 
 @request("viewer")

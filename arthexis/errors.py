@@ -68,7 +68,7 @@ class Refused(ArthexisError):
     exit_status = 7
 
 
-class Reject(Exception):  # noqa: N818 - it is raised to answer, not to complain
+class Reject(Exception):
     """Raised by a DataTransfer handler to answer Rejected, with ``data`` (text, or what becomes JSON text)."""
 
     def __init__(self, data: object = None) -> None:

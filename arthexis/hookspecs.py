@@ -15,7 +15,6 @@ import pluggy
 
 if TYPE_CHECKING:
     from arthexis.charging.decisions import Admission, Authorization, ConnectionRequest, Registration
-    from arthexis.db.events import Event
     from arthexis.charging.station import Station
     from arthexis.contributions import (
         Action,
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
         Subscriber,
         Tables,
     )
-    from arthexis.host import Context
+    from arthexis.db.events import Event
+    from arthexis.lifespans import Context
     from arthexis.plugins.states import Plugin
 
 hookspec = pluggy.HookspecMarker("arthexis")
@@ -53,7 +53,8 @@ def register_protocols() -> Iterable[Protocol]:  # type: ignore[empty-body]
 
     >>> @hookimpl
     ... def register_protocols():
-    ...     yield Protocol("ocpp9.9", (Message("Ping", Ping, PingAnswer),), errors={fault: "GenericError" for fault in Fault})
+    ...     codes = {fault: "GenericError" for fault in Fault}
+    ...     yield Protocol("ocpp9.9", (Message("Ping", Ping, PingAnswer),), codes)
     """
 
 

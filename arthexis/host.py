@@ -8,8 +8,8 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -45,6 +45,7 @@ log = logging.getLogger("arthexis.host")
 
 S = TypeVar("S")
 SWEEP_S = 0.25
+RETRY_BOOT_S = 30
 SEEN_S = 10.0
 HOUSEKEEPING_S = 60.0
 KEEP_EVENTS = timedelta(days=30)
@@ -57,22 +58,6 @@ LIVE = {
     "transaction.metered": "on_transaction_metered",
     "transaction.stopped": "on_transaction_stopped",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a plugin's ``lifespan`` gets: its settings, the node, and a way to start a task that the node ends."""
-
-    plugin: Plugin
-    config: Any
-    host: Host
-    journal: Journal
-    clock: Clock
-    log: logging.Logger
-
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a task beside everything else; it is cancelled when the node stops."""
-        return self.host.spawn(work, f"{self.plugin.name}: {name}")
 
 
 class Host:
@@ -104,7 +89,6 @@ class Host:
         self.dialects = dialects((p for _, p in composition.protocols), composition.actions)
         self.pepper = b""
         self.unreadable = 0
-        self.fatal: asyncio.Future[str] | None = None
         self.role_name = ""
         self.bound_port = settings.http.port
         self.watchers: set[Callable[[Event], None]] = set()
@@ -133,7 +117,7 @@ class Host:
     async def start(self) -> None:
         """Open everything, in order; raises ``ArthexisError`` where the node itself cannot run."""
         await self.open_files()
-        self.fatal = self.loop.create_future()
+        self.fatal: asyncio.Future[str] = self.loop.create_future()
         self.no_key = keys.store(b"", self.pepper)
         self.journal.on_events = self._committed
         self.journal.on_fatal = self._fail
@@ -201,7 +185,7 @@ class Host:
 
     def _fail(self, reason: str) -> None:
         """The disk lies: stop answering at once (exit status 70)."""
-        if self.fatal is not None and not self.fatal.done():
+        if not self.fatal.done():
             log.critical("%s; the node stops so that no answer is a lie", reason)
             self.fatal.set_result(reason)
 
@@ -270,9 +254,8 @@ class Host:
         interval_s = self.settings.stations.heartbeat_interval_s
         if answer is not None:
             return Registration(answer.status, interval_s if answer.interval_s is None else answer.interval_s)
-        if station.registration in {"Pending", "Rejected"}:
-            held = "Pending" if station.registration == "Pending" else "Rejected"
-            return Registration(held, min(interval_s, 30))
+        if station.registration == "Pending" or station.registration == "Rejected":
+            return Registration(station.registration, min(interval_s, RETRY_BOOT_S))
         return Registration("Accepted", interval_s)
 
     async def decide_authorization(self, station: Station, id_tag: str, *, starting: bool) -> Authorization | None:
@@ -360,19 +343,20 @@ class Host:
             if link.heard >= since and link.station.known
         ]
         if heard:
-            self.journal.note(lambda db: [stations.seen(db, row, moment) for row, moment in heard])
+            self.journal.note(partial(stations.seen, heard=heard))
 
     async def _keep_house(self) -> None:
         """Keep the message log and the events within their bounds."""
         limits = self.settings.messages
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            before = self.clock.now() - timedelta(days=limits.keep_days)
+            now = self.clock.now()
+            trim = partial(messages.trim, before=now - timedelta(days=limits.keep_days), keep_bytes=limits.keep_bytes)
+            forget = partial(event_log.forget, before=now - KEEP_EVENTS)
             try:
-                while await self.journal.write(lambda db: messages.trim(db, before, limits.keep_bytes)):
-                    await asyncio.sleep(0)
-                oldest = self.clock.now() - KEEP_EVENTS
-                await self.journal.write(lambda db: db.run(event_log.OLD, before=oldest))
+                while await self.journal.write(trim, slow=True):
+                    log.debug("trimmed the message log")
+                await self.journal.write(forget, slow=True)
             except Unavailable as error:
                 log.warning("housekeeping waits: %s", error)
 

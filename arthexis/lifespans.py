@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from arthexis.errors import Unavailable
 from arthexis.plugins.contain import attempt
 from arthexis.plugins.states import Plugin, State
 
 if TYPE_CHECKING:
+    from arthexis.clock import Clock
+    from arthexis.db.journal import Journal
     from arthexis.host import Host
 
 OPEN_S = 5.0
 RETRY_S = 5.0
 MOST_RETRY_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a plugin's ``lifespan`` gets: its settings, the node, and a way to start a task that the node ends."""
+
+    plugin: Plugin
+    config: Any
+    host: Host
+    journal: Journal
+    clock: Clock
+    log: logging.Logger
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run a task beside everything else; it is cancelled when the node stops."""
+        return self.host.spawn(work, f"{self.plugin.name}: {name}")
 
 
 class Lifespans:
@@ -47,8 +67,6 @@ class Lifespans:
 
     async def _open(self, plugin: Plugin) -> bool:
         """Open one; False if it should be tried again later."""
-        from arthexis.host import Context
-
         host = self._host
         logger = logging.getLogger(f"arthexis.plugins.{plugin.name}")
         context = Context(plugin, plugin.settings, host, host.journal, host.clock, logger)

@@ -95,7 +95,7 @@ def selection(line: list[Role], node: Node) -> Selection:
     enabled = [checked(p, "node.enable") for p in node.enable]
     disabled = [checked(p, "node.disable") for p in node.disable]
     kept = tuple(p for p in required if p not in disabled)
-    return Selection(tuple([*plugins, *required, *enabled]), kept, tuple(disabled))
+    return Selection((*plugins, *required, *enabled), kept, tuple(disabled))
 
 
 def beneath(configuration: Configuration, line: list[Role]) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -114,11 +115,10 @@ async def _listen(host: Host, say: Callable[[str], None]) -> int:
 
 async def _until(stopping: asyncio.Event, host: Host) -> int:
     """Wait until somebody stops the node (0) or the disk fails (70)."""
-    asked = asyncio.ensure_future(stopping.wait())
-    waiting = [asked, *([host.fatal] if host.fatal is not None else [])]
-    done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    asked: asyncio.Future[Any] = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait([asked, host.fatal], return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
-    if host.fatal in done:
+    if host.fatal.done():
         sys.stderr.flush()
         os._exit(EXIT_DISK)
     return 0

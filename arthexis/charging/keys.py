@@ -5,6 +5,7 @@ A dump of the database is useless without the pepper, and 10,000 reconnects cost
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import secrets
 import string
@@ -47,10 +48,8 @@ def matches(presented: bytes, stored: StoredKey, pepper: bytes) -> bool:
     """Whether the Basic password is the key, sent as its bytes or as its hexadecimal digits; in constant time."""
     forms = [presented]
     if len(presented) == 2 * KEY_BYTES:
-        try:
+        with contextlib.suppress(ValueError):
             forms.append(bytes.fromhex(presented.decode("ascii")))
-        except ValueError:
-            pass
     results = [hmac.compare_digest(_digest(stored.salt, form, pepper), stored.digest) for form in forms]
     return any(results)
 

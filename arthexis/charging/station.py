@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
+from arthexis.charging.decisions import RegistrationStatus
+
 
 @dataclass(slots=True, eq=False)
 class Station:
@@ -15,7 +17,7 @@ class Station:
 
     id: str
     key: int | None
-    registration: str | None = None
+    registration: RegistrationStatus | None = None
     strict: bool = False
     zone: tzinfo = UTC
     authenticated: bool = False

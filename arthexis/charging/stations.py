@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam as bind
 
+from arthexis.charging.decisions import RegistrationStatus
 from arthexis.charging.ids import MAX_IDENTITY, folded
 from arthexis.charging.keys import StoredKey
 from arthexis.charging.tables import refused_station, station, station_boot
@@ -111,7 +112,7 @@ class Found(NamedTuple):
 
     row: int
     identity: str
-    registration: str | None
+    registration: RegistrationStatus | None
     mode: str | None
     zone: str | None
     key: StoredKey | None
@@ -139,7 +140,12 @@ def valid_identity(identity: str) -> bool:
 
 
 def add(
-    db: Connection, identity: str, key: StoredKey | None, at: datetime, *, registration: str | None = None
+    db: Connection,
+    identity: str,
+    key: StoredKey | None,
+    at: datetime,
+    *,
+    registration: RegistrationStatus | None = None,
 ) -> Found:
     """Add a station; without a key it connects plainly. Raises ``DomainError`` if it is there already."""
     if not valid_identity(identity):
@@ -176,9 +182,9 @@ def required(db: Connection, identity: str) -> Found:
     return found
 
 
-def seen(db: Connection, row: int, at: datetime) -> None:
-    """The station was heard."""
-    db.run(SEEN, row=row, last_seen_at=at)
+def seen(db: Connection, heard: list[tuple[int, datetime]]) -> None:
+    """These stations were last heard at these times."""
+    db.many(SEEN, [{"row": row, "last_seen_at": at} for row, at in heard])
 
 
 def boot(

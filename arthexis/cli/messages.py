@@ -37,6 +37,10 @@ def _print(found: list[dict[str, object]], *, as_json: bool) -> None:
         show.as_json(found)
         return
     for row in found:
-        arrow = ">" if row["inbound"] else "<"
+        there, back = (">", "<") if row["inbound"] else ("<", ">")
+        start = f"{row['at']}  {show.plain(row['station'])}"
         mended = f"  mended: {show.plain(row['repairs'])}" if row["repairs"] else ""
-        click.echo(f"{row['at']}  {show.plain(row['station'])} {arrow} {show.plain(row['frame'])}{mended}")
+        if row["frame"] is not None:
+            click.echo(f"{start} {there} {show.plain(row['frame'])}{mended}")
+        if row["answer"] is not None:
+            click.echo(f"{start} {back} {show.plain(row['answer'])}")

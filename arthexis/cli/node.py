@@ -57,7 +57,7 @@ def start(
     )
     node = assemble(options)
     configure_logging(node.settings)
-    sys.exit(system.run(server.serve(node, lambda line: click.echo(line))))
+    sys.exit(system.run(server.serve(node, click.echo)))
 
 
 @click.command()

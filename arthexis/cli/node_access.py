@@ -28,7 +28,7 @@ BY_CODE = {
 }
 
 
-def ask(name: str, **parameters: Any) -> Any:
+def ask(name: str, /, **parameters: Any) -> Any:
     """Answer a request of ``arthexis.control``; raises ``ArthexisError``."""
     given = {key: value for key, value in parameters.items() if value is not None}
     folder = config.home()
@@ -55,7 +55,7 @@ def over_http(control: server.Control, name: str, parameters: dict[str, Any]) ->
         raise Unavailable(f"the node at {control.url} does not answer: {error}", cure="See its log") from None
     finally:
         connection.close()
-    if response.status >= 400:  # noqa: PLR2004
+    if response.status >= 400:
         raise _told(body, response.status)
     return msgspec.json.decode(body)
 

@@ -17,6 +17,8 @@ def backup(database: Database, target: Path) -> int:
     """Copy a SQLite database to a new file (``VACUUM INTO``, which ends also under a writer); its size in bytes."""
     if not database.sqlite:
         raise Refused("the database is PostgreSQL", place="db backup", cure=PG_CURE)
+    if target.exists():
+        raise Refused(f"{target} is there already", place="db backup", cure="Name a new file")
     try:
         with database.engine.connect() as core:
             core.exec_driver_sql("VACUUM INTO :target", {"target": str(target)})

@@ -107,6 +107,11 @@ def after(db: Connection, last: int, most: int = 500) -> list[Event]:
     return [Event(row[0], row[1], row[2], row[3], decode(row[4])) for row in db.all(AFTER, last=last, most=most)]
 
 
+def forget(db: Connection, before: datetime) -> int:
+    """Delete the events of before then; how many."""
+    return db.run(OLD, before=before)
+
+
 def cursor(db: Connection, name: str) -> int | None:
     """The last event this subscriber has handled, or None if it is new."""
     row = db.one(CURSOR, name=name)

@@ -99,19 +99,19 @@ def _look_again(data: bytes, received_at: datetime, *, strict: bool) -> Frame:
 
 
 def _of_parts(data: bytes, received_at: datetime, parts: list[msgspec.Raw], *, strict: bool) -> Frame:
-    if len(parts) < 2:  # noqa: PLR2004 - a type and an id
+    if len(parts) < 2:
         return Unreadable(Fault.ENVELOPE, f"{len(parts)} elements")
     try:
         kind, wire_id = _value(parts[0]), _value(parts[1])
         if kind == ERROR:
             return Error(str(wire_id), *_error_tail([_value(part) for part in parts[2:5]]))
-        rest = [_value(parts[2]) if len(parts) > 2 else None, bytes(parts[3]) if len(parts) > 3 else None]  # noqa: PLR2004
+        rest = [_value(parts[2]) if len(parts) > 2 else None, bytes(parts[3]) if len(parts) > 3 else None]
     except READ_FAILURES as fault:
         return Unreadable(Fault.UNREADABLE, str(fault))
     if kind == RESULT:
-        return Result(str(wire_id), bytes(parts[2]) if len(parts) > 2 else b"{}")  # noqa: PLR2004
+        return Result(str(wire_id), bytes(parts[2]) if len(parts) > 2 else b"{}")
     repairs: tuple[str, ...] = ()
-    if kind == CALL and len(parts) != 4:  # noqa: PLR2004 - type, id, action, payload
+    if kind == CALL and len(parts) != 4:
         if strict or rest[0] is None:
             return _envelope(f"{len(parts)} elements in a CALL", wire_id, rest[0])
         repairs = (f"frame: {len(parts)} elements",)
@@ -155,7 +155,7 @@ def _envelope(reason: str, wire_id: Any, action: Any) -> Unreadable:
 
 
 def _error_tail(values: list[Any]) -> tuple[str, str, Any]:
-    code, description, details = [*values, "", "", {}][:3] if len(values) < 3 else values  # noqa: PLR2004
+    code, description, details = [*values, "", "", {}][:3] if len(values) < 3 else values
     return str(code), str(description), details
 
 

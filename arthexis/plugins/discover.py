@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, distributions
 from types import ModuleType
+from typing import Any, cast
 
 from stevedore import NamedExtensionManager
 from stevedore.extension import Extension
@@ -42,7 +43,7 @@ def entry_points(group: str) -> list[tuple[EntryPoint, str, str]]:
     return found
 
 
-class Plugins(NamedExtensionManager[ModuleType]):
+class Plugins(NamedExtensionManager[Any]):
     """stevedore's manager, told which entry points there are and which of them may be imported."""
 
     def __init__(self, plugins: Iterable[Plugin], found: Callable[[Plugin, BaseException], None]) -> None:
@@ -55,16 +56,16 @@ class Plugins(NamedExtensionManager[ModuleType]):
         """The selected entry points, not what a cache remembers."""
         return [EntryPoint(plugin.name, plugin.target, GROUP) for plugin in self.selected]
 
-    def _load_plugins(self, *args: object, **kwargs: object) -> list[Extension[ModuleType]]:
+    def _load_plugins(self, *args: object, **kwargs: object) -> list[Extension[Any]]:
         """Import one after the other; whatever an import does stays with its plugin."""
-        loaded = []
+        loaded: list[Extension[Any]] = []
         for plugin, point in zip(self.selected, self.list_entry_points(), strict=True):
             module, error = attempt(point.load)
             if error is not None or not isinstance(module, ModuleType):
                 self._failed(plugin, error or TypeError(f"{plugin.target} is no module"))
                 continue
             plugin.module = module
-            loaded.append(Extension(plugin.name, point, module, None))
+            loaded.append(Extension(plugin.name, point, cast("Any", module), None))
         return loaded
 
 

@@ -21,12 +21,12 @@ log = logging.getLogger("arthexis.web")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-STATUS = {NotFound: 404, Refused: 403, Unavailable: 503, DomainError: 409}
+STATUS: dict[type, int] = {NotFound: 404, Refused: 403, Unavailable: 503, DomainError: 409}
 MOST_BODY = 1 << 20
 
 encode = msgspec.json.Encoder().encode
@@ -144,7 +144,7 @@ def json_response(value: Any, status: int = 200) -> web.Response:
 
 def problem(error: ArthexisError) -> web.Response:
     """An error as a problem document (RFC 9457) with a stable code, the place and the cure."""
-    status = next((number for kind, number in STATUS.items() if isinstance(error, kind)), 500)
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     body = {
         "type": f"urn:arthexis:error:{error.code}",
         "title": error.problem,

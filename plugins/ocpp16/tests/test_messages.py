@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from arthexis.ocppj.repair import classify
 from arthexis_ocpp16 import messages
 from arthexis_ocpp16.decimals import check_decimals
 from arthexis_ocpp16.messages import MESSAGES
@@ -22,6 +21,8 @@ from arthexis_ocpp16.protocol import ERRORS, OCPP16
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator
+
+from arthexis.ocppj.repair import classify
 
 ROOM = Path(__file__).parents[1]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+
 from arthexis import Action, Call, Connection, Reject, Station, hookimpl
 from arthexis import DataTransfer as Transfer
 from arthexis_ocpp16.messages import DataTransfer, DataTransferAnswer
 from arthexis_ocpp16.reading import given
 from arthexis_ocpp16.tables import DATA_TRANSFER
-from msgspec import UNSET
 
 HANDLER_S = 5.0
 
@@ -67,22 +67,21 @@ async def _handled(station: Station, call: Call[DataTransfer], plugin: Any, tran
     """Run a vendor's handler: an exception, or more than 5 s, is Rejected and counted."""
     try:
         data = _decoded(transfer, given(call.payload.data))
-    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
-        return DataTransferAnswer("Rejected", f"data: {error}"[:255])
+    except (msgspec.MsgspecError, UnicodeEncodeError) as wrong:
+        return DataTransferAnswer("Rejected", f"data: {wrong}"[:255])
     context = TransferContext(
         plugin.settings, call.host.journal, logging.getLogger(f"arthexis.plugins.{plugin.name}"), call
     )
     args = (station, data, context)[: _arguments(transfer)]
     contain = call.host.contain
-    answer, error = await contain.timed(HANDLER_S, plugin, _rejecting, transfer.handler, args)
-    if error is None and isinstance(answer, Reject):
-        return _said("Rejected", answer.data)
-    if error is None:
-        try:
-            return _said("Accepted", answer)
-        except (TypeError, msgspec.MsgspecError) as problem:
-            contain.count(plugin, problem)
-    return DataTransferAnswer("Rejected")
+    answer, failure = await contain.timed(HANDLER_S, plugin, _rejecting, transfer.handler, args)
+    if failure is not None:
+        return DataTransferAnswer("Rejected")
+    try:
+        return _said("Rejected", answer.data) if isinstance(answer, Reject) else _said("Accepted", answer)
+    except (TypeError, msgspec.MsgspecError) as problem:
+        contain.count(plugin, problem)
+        return DataTransferAnswer("Rejected")
 
 
 async def _rejecting(handler: Any, args: tuple[Any, ...]) -> Any:
@@ -115,8 +114,7 @@ def _said(status: Any, answer: Any) -> DataTransferAnswer:
     """An answer with data: None for none, text verbatim, anything else as JSON text."""
     if answer is None:
         return DataTransferAnswer(status)
-    text = answer if isinstance(answer, str) else msgspec.json.encode(answer).decode()
-    return DataTransferAnswer(status, text if text is not None else UNSET)
+    return DataTransferAnswer(status, answer if isinstance(answer, str) else msgspec.json.encode(answer).decode())
 
 
 @hookimpl

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, TypeAlias
 
-from arthexis import Message
 from msgspec import UNSET, Meta, Struct, UnsetType
+
+from arthexis import Message
 
 Integer: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Tenths: TypeAlias = Annotated[float, Meta(extra_json_schema={"multipleOf": 0.1})]

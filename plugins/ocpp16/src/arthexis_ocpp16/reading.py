@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from msgspec import UNSET, UnsetType
+
 from arthexis import Authorization, Call, Reading, format_utc
 from arthexis_ocpp16.messages import IdTagInfo, MeterValue
-from msgspec import UNSET, UnsetType
 
 T = TypeVar("T")
 MOST_CONNECTOR = 2**31 - 1
@@ -16,7 +17,7 @@ LARGEST_ID = 2**62
 
 def given(value: T | UnsetType) -> T | None:
     """An optional member's value, or None if it is absent."""
-    return None if value is UNSET else value  # type: ignore[return-value]
+    return None if value is UNSET else value
 
 
 def said(call: Call[Any], path: str, value: T) -> T | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import UNSET
+
 from arthexis import Action, Call, Connection, Station, hookimpl, meter_values, transactions
 from arthexis_ocpp16.messages import StopTransaction, StopTransactionAnswer
 from arthexis_ocpp16.reading import given, id_tag_info, readings, said, transaction
-from msgspec import UNSET
 
 DEFAULT_REASON = "Local"
 

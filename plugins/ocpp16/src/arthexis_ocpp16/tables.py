@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+
 from arthexis import Connection, Prepared, Receipt, Station, UtcDateTime, station_table
 
 metadata = sa.MetaData()

@@ -1,0 +1,32 @@
+# The habits of this project; `just` lists them.
+
+default:
+    @just --list
+
+# Run a Terminal node.
+serve *options:
+    ./start.sh {{options}}
+
+# Every check and test.
+test *options:
+    ./test.sh {{options}}
+
+# Only the checks.
+lint:
+    .venv/bin/ruff format --check .
+    .venv/bin/ruff check .
+    .venv/bin/mypy
+    .venv/bin/lint-imports
+
+# Mend what can be mended by a tool.
+fix:
+    .venv/bin/ruff check --fix .
+    .venv/bin/ruff format .
+
+# Write the generated parts of the docs anew.
+docs:
+    .venv/bin/python docs/generate.py
+
+# Measure against the rivals.
+bench *options:
+    .venv/bin/python -m benchmarks.run {{options}}

@@ -1,0 +1,45 @@
+#!/bin/sh
+# Set up (once) and run every check and test: ./test.sh [--fast]   (--fast leaves the benchmarks out)
+. "$(dirname "$0")/setup.sh" requirements-test.txt
+fast=${1:-}
+bin=$PWD/.venv/bin
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+need() { # need COMMAND-OR-GLOB PACKAGE...: install Debian packages that tests use, where that is possible
+    probe=$1
+    shift
+    # shellcheck disable=SC2086 # the glob is meant to expand
+    if command -v "$probe" >/dev/null 2>&1 || ls $probe >/dev/null 2>&1; then
+        return
+    fi
+    sudo=
+    [ "$(id -u)" = 0 ] || sudo="sudo -n"
+    if command -v apt-get >/dev/null 2>&1 && $sudo true 2>/dev/null; then
+        echo "== installing $*"
+        $sudo apt-get -qq update >/dev/null && $sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y "$@" >/dev/null
+    else
+        echo "== $probe is missing: tests that need $* are skipped"
+    fi
+}
+
+need "/usr/lib/postgresql/*/bin/postgres" postgresql
+need valgrind valgrind
+need npm nodejs npm
+
+echo "== ruff"
+"$bin/ruff" format --check --quiet .
+"$bin/ruff" check --quiet .
+echo "== mypy"
+"$bin/mypy" --no-error-summary
+echo "== layers"
+"$bin/lint-imports" --no-cache >"$log" 2>&1 || { cat "$log"; exit 1; }
+echo "== pytest"
+"$PYTHON" -m pytest -q -p no:cacheprovider 2>&1 | tee "$log"
+grep -Eq '^[0-9]+ passed' "$log" && ! grep -Eq '[0-9]+ (failed|error)' "$log"
+if [ "$fast" != --fast ]; then
+    echo "== benchmarks"
+    "$PYTHON" -m benchmarks.instructions --check
+    "$PYTHON" -m benchmarks.run --quick --check
+fi
+tail -n 1 "$log"
