@@ -121,8 +121,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, TypeAlias
 
-from arthexis import Message
 from msgspec import UNSET, Meta, Struct, UnsetType
+
+from arthexis import Message
 
 '''
 
