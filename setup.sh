@@ -1,10 +1,12 @@
 #!/bin/sh
 # Make .venv with the host and every plugin of this clone; quick and offline when nothing has changed.
-# Usage: . ./setup.sh [requirements file ...]   (sets PYTHON to the interpreter of .venv)
+# Usage: REQUIREMENTS="file ..." . ./setup.sh   (sets PYTHON to the interpreter of .venv; sh's `.` takes no arguments)
 set -eu
 
 cd "$(dirname "$0")"
 VENV=.venv
+REQUIREMENTS=${REQUIREMENTS:-}
+STAMP=$VENV/arthexis${REQUIREMENTS:+-tests}.stamp
 
 newest_python() {
     for name in python3.13 python3.12 python3.11 python3; do
@@ -20,7 +22,8 @@ newest_python() {
 }
 
 stamp_of() {
-    cat setup.cfg pyproject.toml plugins/*/setup.cfg "$@" | cksum
+    # shellcheck disable=SC2086 # the list is meant to be split
+    cat setup.cfg pyproject.toml plugins/*/setup.cfg $REQUIREMENTS | cksum
     "$VENV/bin/python" -c 'import sys; print(sys.version)'
     pwd
 }
@@ -29,23 +32,23 @@ if [ ! -x "$VENV/bin/python" ]; then
     python=$(newest_python)
     echo "Making $VENV with $("$python" --version) ..."
     "$python" -m venv "$VENV" || {
-        echo "Python's venv module is missing. On Debian and Ubuntu:  sudo apt install python3-venv" >&2
+        rm -rf "$VENV"
+        echo "Python's venv module is missing. On Debian and Ubuntu:  sudo apt install $(basename "$python")-venv" >&2
         exit 1
     }
 fi
 PYTHON="$PWD/$VENV/bin/python"
 
-if [ "$(stamp_of "$@")" != "$(cat "$VENV/arthexis.stamp" 2>/dev/null)" ]; then
+if [ "$(stamp_of)" != "$(cat "$STAMP" 2>/dev/null)" ]; then
     echo "Installing Arthexis and its plugins into $VENV (once) ..."
-    set -- "$@"
     wanted="-e .[fast,postgresql]"
     for plugin in plugins/*/; do
         [ -f "$plugin/setup.cfg" ] && wanted="$wanted -e $plugin"
     done
-    for file in "$@"; do
+    for file in $REQUIREMENTS; do
         wanted="$wanted -r $file"
     done
     # shellcheck disable=SC2086 # the list is meant to be split
     "$PYTHON" -m pip install --quiet --disable-pip-version-check $wanted
-    stamp_of "$@" >"$VENV/arthexis.stamp"
+    stamp_of >"$STAMP"
 fi

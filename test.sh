@@ -1,6 +1,7 @@
 #!/bin/sh
 # Set up (once) and run every check and test: ./test.sh [--fast]   (--fast leaves the benchmarks out)
-. "$(dirname "$0")/setup.sh" requirements-test.txt
+REQUIREMENTS=requirements-test.txt
+. "$(dirname "$0")/setup.sh"
 fast=${1:-}
 bin=$PWD/.venv/bin
 log=$(mktemp)

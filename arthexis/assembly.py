@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from arthexis import config, roles
+from arthexis.clock import Clock
 from arthexis.config import Configuration, Http, Settings, Stations
 from arthexis.host import Host
 from arthexis.plugins.compose import Composition, Selection, compose
@@ -21,6 +22,7 @@ class Options:
     """What the command line adds to the configuration, for this run only."""
 
     config: Path | None = None
+    home: Path | None = None
     host: str | None = None
     port: int | None = None
     open: bool = False
@@ -29,7 +31,7 @@ class Options:
     admit_pending_minutes: float = 0.0
 
 
-def assemble(options: Options) -> Host:
+def assemble(options: Options, clock: Clock | None = None) -> Host:
     """Read, choose, compose; raises ``ArthexisError`` where a node cannot even be put together."""
     configuration = config.load(options.config)
     installed = roles.installed()
@@ -42,9 +44,10 @@ def assemble(options: Options) -> Host:
     host = Host(
         settings,
         composition,
-        config.home(),
+        options.home or config.home(),
         open_mode=options.open,
         admit_pending_minutes=options.admit_pending_minutes,
+        clock=clock,
     )
     host.role_name = role.name
     return host

@@ -95,6 +95,7 @@ class Host:
         self._admit_until = self.clock.monotonic() + 60 * admit_pending_minutes if admit_pending_minutes else 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._untold: asyncio.Queue[tuple[str, tuple[Any, ...]]] = asyncio.Queue(MOST_UNTOLD)
+        self._telling = False
         self._lifespans = Lifespans(self)
         self._readers = Readers(self)
         self._services = {service.interface: service.implementation for _, service in composition.services}
@@ -311,10 +312,17 @@ class Host:
             for watch in self.watchers:
                 watch(event)
 
+    @property
+    def busy_telling(self) -> bool:
+        """Whether live hooks wait to be told, or are being told, of something."""
+        return self._telling or not self._untold.empty()
+
     async def _tell(self) -> None:
         while True:
             hook, args = await self._untold.get()
+            self._telling = True
             await tell(self.contain, self.composition.hooks[hook], *args)
+            self._telling = False
 
     # ------------------------------------------------------------------ keeping time
 

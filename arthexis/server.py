@@ -8,7 +8,8 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,20 @@ def refuse_open(host: Host) -> None:
 
 async def serve(host: Host, say: Callable[[str], None]) -> int:
     """Run a node until it is asked to stop; the exit status."""
+    stopping = asyncio.Event()
+    async with running(host, stopping.set):
+        system.on_signals(host.loop, stopping.set)
+        for line in greeting(host):
+            say(line)
+        return await _until(stopping, host)
+
+
+@asynccontextmanager
+async def running(host: Host, stop: Callable[[], None]) -> AsyncIterator[None]:
+    """A node that is started and listens, in its locked data folder; ``stop`` is called when an administrator asks.
+
+    Raises ``ArthexisError`` where it cannot run. At the end everything is closed in order.
+    """
     if host.open:
         refuse_open(host)
     held = system.lock(host.home / LOCK)
@@ -78,16 +93,18 @@ async def serve(host: Host, say: Callable[[str], None]) -> int:
         system.raise_file_limit()
         await host.start()
         try:
-            return await _listen(host, say)
+            async with _listening(host, stop):
+                yield
         finally:
             (host.home / CONTROL).unlink(missing_ok=True)
             await host.stop()
 
 
-async def _listen(host: Host, say: Callable[[str], None]) -> int:
-    stopping = asyncio.Event()
+@asynccontextmanager
+async def _listening(host: Host, stop: Callable[[], None]) -> AsyncIterator[None]:
+    """Listen, and tell commands where."""
     token = secrets.token_urlsafe(32)
-    app = application(host, token, stopping.set)
+    app = application(host, token, stop)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S, handle_signals=False)
     await runner.setup()
     http = host.settings.http
@@ -102,15 +119,13 @@ async def _listen(host: Host, say: Callable[[str], None]) -> int:
             cure="Stop what listens there, or start with --port",
         ) from error
     host.bound_port = runner.addresses[0][1]
-    system.on_signals(host.loop, stopping.set)
     control = Control(f"http://{_reachable(http.host)}:{host.bound_port}", token, os.getpid())
     system.write_private(host.home / CONTROL, msgspec.json.encode(control).decode())
-    for line in greeting(host):
-        say(line)
-    status = await _until(stopping, host)
-    await host.close_links()
-    await runner.cleanup()
-    return status
+    try:
+        yield
+    finally:
+        await host.close_links()
+        await runner.cleanup()
 
 
 async def _until(stopping: asyncio.Event, host: Host) -> int:

@@ -1,1 +1,53 @@
-"""pytest plugin: loaded in every test run of an environment that has arthexis-host."""
+"""The pytest plugin: fixtures ``host`` (a running node), ``station`` (a charge point of it) and ``clock``.
+
+Installed with the host, so that it must cost nothing where it is not used: everything is imported by the fixtures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from arthexis.testing import FrozenClock, Node
+
+MARKERS = (
+    "plugins(*patterns): the plugins of the node that the fixture host runs, as distribution:name",
+    "node(**settings): what else the fixture host gets: config, open_mode, strict, admit_pending_minutes",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the markers known."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    """A clock that stands still until ``clock.advance(seconds)``; the node of ``host`` goes by it if a test asks for it."""
+    from arthexis.testing import FrozenClock
+
+    return FrozenClock()
+
+
+if find_spec("pytest_asyncio") is not None:
+    import pytest_asyncio
+
+    @pytest_asyncio.fixture
+    async def host(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Node]:
+        """A real node on a free port with only the plugins that ``@pytest.mark.plugins`` names; strict about faults."""
+        from arthexis.testing import node
+
+        patterns = [pattern for mark in request.node.iter_markers("plugins") for pattern in mark.args]
+        settings: dict[str, Any] = {}
+        for mark in reversed(list(request.node.iter_markers("node"))):
+            settings.update(mark.kwargs)
+        if "clock" in request.fixturenames:
+            settings["clock"] = request.getfixturevalue("clock")
+        async with node(tmp_path / "node", plugins=patterns, **settings) as running:
+            yield running

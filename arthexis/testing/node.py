@@ -1,0 +1,118 @@
+"""A real node inside a test: composed from the named plugins only, on a free loopback port, in a folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from arthexis import control, server
+from arthexis.assembly import Options, assemble
+from arthexis.clock import Clock
+from arthexis.host import Host
+from arthexis.plugins.states import Plugin, State
+
+SETTLE_S = 5.0
+
+
+class Node:
+    """A running node: ``host`` is the composed one itself, ``url`` where it listens.
+
+    A fault of a plugin that the node contained fails the test, unless the test takes it with ``faults()``.
+    """
+
+    def __init__(self, host: Host) -> None:
+        """Stand on a host that listens."""
+        self.host = host
+        self.stopping = asyncio.Event()
+        self._excused: set[str] = set()
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:<port>``."""
+        return f"http://127.0.0.1:{self.host.bound_port}"
+
+    def station_url(self, identity: str) -> str:
+        """Where a station of this identity connects: ``ws://127.0.0.1:<port>/ocpp/<identity>``."""
+        return self.host.station_urls(identity)[0]
+
+    async def ask(self, request: str, **parameters: Any) -> Any:
+        """Answer a request as ``arthexis`` commands do, e.g. ``ask("stations.list")``; raises ``ArthexisError``."""
+        return await control.ask(self.host, request, parameters)
+
+    def plugin(self, name: str) -> Plugin:
+        """The plugin of this name (or ``distribution:name``); raises ``LookupError``."""
+        found = self.host.composition.named(name)
+        if not found:
+            raise LookupError(f"no plugin {name} is installed")
+        return found[0]
+
+    async def settle(self) -> None:
+        """Wait until everything that was answered is stored and every ``on_*`` hook was told."""
+        async with asyncio.timeout(SETTLE_S):
+            await self.host.journal.write(lambda _: None)
+            while self.host.busy_telling:
+                await asyncio.sleep(0.005)
+
+    def faults(self) -> list[tuple[str, BaseException]]:
+        """The plugins' faults since the last call, as (plugin's name, error); they no longer fail the test."""
+        taken = [(plugin.name, error) for plugin, error in self.host.contain.faults]
+        self.host.contain.faults.clear()
+        return taken
+
+    def excuse(self, *names: str) -> None:
+        """Let these plugins be failed without failing the test."""
+        self._excused.update(names)
+
+    def check(self) -> None:
+        """Raise ``AssertionError`` for faults and failed plugins that no test asked about."""
+        failed = [p for p in self.host.composition.plugins if p.state is State.FAILED and p.name not in self._excused]
+        told = [f"{plugin.name} failed at {plugin.stage}: {plugin.reason}" for plugin in failed]
+        told += [f"{plugin.name}: {type(error).__name__}: {error}" for plugin, error in self.host.contain.faults]
+        if told:
+            raise AssertionError("the node contained faults of plugins:\n  " + "\n  ".join(told))
+
+
+@asynccontextmanager
+async def node(
+    home: Path,
+    *,
+    plugins: Iterable[str] = (),
+    config: Mapping[str, Any] | None = None,
+    open_mode: bool = True,
+    strict: bool = False,
+    admit_pending_minutes: float = 0.0,
+    clock: Clock | None = None,
+    port: int = 0,
+) -> AsyncIterator[Node]:
+    """Run a node on ``plugins`` (patterns ``distribution:name``) with the sections of ``config``, until the block ends.
+
+    Its role is ``bare`` unless ``config`` names one. Raises ``ArthexisError`` where it cannot run, and
+    ``AssertionError`` at the end for contained faults that the test did not take.
+    """
+    path = home / "arthexis.toml"
+    home.mkdir(parents=True, exist_ok=True)
+    path.write_text(tomlkit.dumps(_sections(plugins, config or {})), encoding="utf-8")
+    options = Options(
+        config=path,
+        home=home,
+        port=port,
+        open=open_mode,
+        strict=strict,
+        admit_pending_minutes=admit_pending_minutes,
+    )
+    running = Node(assemble(options, clock))
+    async with server.running(running.host, running.stopping.set):
+        yield running
+    running.check()
+
+
+def _sections(plugins: Iterable[str], config: Mapping[str, Any]) -> dict[str, Any]:
+    sections = {name: dict(section) for name, section in config.items()}
+    of_node = {"role": "bare", **sections.get("node", {})}
+    of_node["enable"] = [*of_node.get("enable", []), *plugins]
+    return {**sections, "node": of_node}
