@@ -94,11 +94,8 @@ async def node(
     Its role is ``bare`` unless ``config`` names one. Raises ``ArthexisError`` where it cannot run, and
     ``AssertionError`` at the end for contained faults that the test did not take.
     """
-    path = home / "arthexis.toml"
-    home.mkdir(parents=True, exist_ok=True)
-    path.write_text(tomlkit.dumps(_sections(plugins, config or {})), encoding="utf-8")
     options = Options(
-        config=path,
+        config=_written(home / "arthexis.toml", _sections(plugins, config or {})),
         home=home,
         port=port,
         open=open_mode,
@@ -109,6 +106,12 @@ async def node(
     async with server.running(running.host, running.stopping.set):
         yield running
     running.check()
+
+
+def _written(path: Path, sections: Mapping[str, Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(tomlkit.dumps(sections), encoding="utf-8")
+    return path
 
 
 def _sections(plugins: Iterable[str], config: Mapping[str, Any]) -> dict[str, Any]:

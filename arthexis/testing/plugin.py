@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def clock() -> FrozenClock:
-    """A clock that stands still until ``clock.advance(seconds)``; the node of ``host`` goes by it if a test asks for it."""
+    """A clock that stands still until ``clock.advance(seconds)``; ``host`` goes by it where a test asks for both."""
     from arthexis.testing import FrozenClock
 
     return FrozenClock()
