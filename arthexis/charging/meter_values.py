@@ -116,7 +116,9 @@ def of_transaction(db: Connection, transaction_id: int) -> list[dict[str, Any]]:
     seen: set[tuple[Any, ...]] = set()
     readings = []
     for row in db.core.execute(wanted.order_by(meter_value.c.sampled_at, meter_value.c.id)).mappings():
-        fresh = [s for s in msgspec.json.decode(row["samples"]) if not _repeated(row["sampled_at_raw"], s, seen)]
+        told = [(_key(row["sampled_at_raw"], sample), sample) for sample in msgspec.json.decode(row["samples"])]
+        fresh = [sample for key, sample in told if key not in seen]
+        seen.update(key for key, _ in told)
         if fresh:
             readings.append({**_public(dict(row)), "samples": fresh})
     return readings
@@ -129,12 +131,9 @@ def of_connector(db: Connection, station_id: int, limit: int = 100) -> list[dict
     return [{**_public(dict(row)), "samples": msgspec.json.decode(row["samples"])} for row in found]
 
 
-def _repeated(at_raw: str, sample: dict[str, Any], seen: set[tuple[Any, ...]]) -> bool:
-    key = (at_raw, *(sample.get(name) for name in ("measurand", "phase", "location", "context", "unit", "value")))
-    if key in seen:
-        return True
-    seen.add(key)
-    return False
+def _key(at_raw: str, sample: dict[str, Any]) -> tuple[Any, ...]:
+    """What makes a sample the same one in another reading; within one reading a station may say a thing twice."""
+    return (at_raw, *(sample.get(name) for name in ("measurand", "phase", "location", "context", "unit", "value")))
 
 
 def _public(row: dict[str, Any]) -> dict[str, Any]:

@@ -103,6 +103,8 @@ def _of_parts(data: bytes, received_at: datetime, parts: list[msgspec.Raw], *, s
         return Unreadable(Fault.ENVELOPE, f"{len(parts)} elements")
     try:
         kind, wire_id = _value(parts[0]), _value(parts[1])
+        if not strict and kind in ("2", "3", "4"):
+            kind = int(kind)
         if kind == ERROR:
             return Error(str(wire_id), *_error_tail([_value(part) for part in parts[2:5]]))
         rest = [_value(parts[2]) if len(parts) > 2 else None, bytes(parts[3]) if len(parts) > 3 else None]
@@ -131,7 +133,7 @@ def _frame(
     """A CALL from its parts, or why it is none."""
     action, payload = rest
     if kind != CALL:
-        if kind in {RESULT, ERROR} and not strict:
+        if kind in (RESULT, ERROR) and not strict:
             return Result(str(wire_id), b"") if kind == RESULT else Error(str(wire_id), "", "", {})
         return Unreadable(Fault.ENVELOPE, "unknown message type")
     is_number = type(wire_id) is int

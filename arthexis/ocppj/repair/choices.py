@@ -32,8 +32,10 @@ def meanings(name: str, notes: Notes) -> tuple[str, ...]:
 
 def nearest(name: str, members: tuple[str, ...], notes: Notes) -> str | None:
     """The one of a few members that a misspelt name is clearly most like, or None."""
-    letters = folded(name) if len(name) <= LONGEST else ""
-    return _nearest(letters, members) if letters and members and notes.may_guess() else None
+    if len(name) > LONGEST or not notes.may_guess():
+        return None
+    letters = folded(name)
+    return _nearest(letters, members) if letters else None
 
 
 def meaning(text: str, members: Mapping[str, Any], wire: str, notes: Notes) -> str | None:

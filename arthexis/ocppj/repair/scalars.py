@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from typing import Any, Final
 
 from arthexis.contributions import Fault
@@ -20,6 +21,9 @@ _controls = re.compile(r"[\x00-\x1f\x7f]+").sub
 _whole = re.compile(r"[+-]?\d+", re.ASCII).fullmatch
 _real = re.compile(r"[+-]?(?=\.?\d)\d*\.?\d*(?:[eE][+-]?\d+)?", re.ASCII).fullmatch
 MOST_WRAPPINGS: Final = 4
+MOST_NAMES: Final = 64
+"""Members of an unknown object that are looked at for one that is known."""
+
 _BARE: Final = ("$", "_", "#text")
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
@@ -42,12 +46,12 @@ def _alone(value: Any, path: str, notes: Notes) -> Any:
 def _within(value: dict[str, Any], path: str, notes: Notes) -> str | None:
     """The member of an object that is meant by the whole of it: of the same name, its only one, or its value."""
     wire = path.rpartition(".")[2]
-    for name in value:
+    for name in islice(value, MOST_NAMES):
         if len(name) <= LONGEST and (folded(name) == wire.casefold() or wire in meanings(name, notes)):
             return name
     if len(value) == 1:
         return next(iter(value))
-    return next((name for name in value if name.lower() == "value" or name in _BARE), None)
+    return next((name for name in islice(value, MOST_NAMES) if name.lower() == "value" or name in _BARE), None)
 
 
 def _hopeless(value: Any, path: str, wanted: str, fault: Fault = Fault.TYPE) -> Unmendable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -14,11 +15,9 @@ from arthexis.contributions import Fault
 from arthexis.ocppj.repair.choices import LONGEST, folded, meanings, nearest
 from arthexis.ocppj.repair.faults import Unmendable
 from arthexis.ocppj.repair.notes import Notes, below, echo
-from arthexis.ocppj.repair.scalars import Anything, Choice, Flag, Real, Text, Whole
+from arthexis.ocppj.repair.scalars import MOST_NAMES, MOST_WRAPPINGS, Anything, Choice, Flag, Real, Text, Whole
 from arthexis.ocppj.repair.tokens import DEEPEST, lenient
 
-MOST_WRAPPINGS: Final = 4
-MOST_PARTS: Final = 64
 MOST_LISTS: Final = 8
 
 
@@ -181,12 +180,12 @@ class Object:
         name, inner = next(iter(value.items()))
         if self._meant(name, {}, notes) is not None or not isinstance(inner, dict):
             return None
-        return inner if any(self._meant(below_it, {}, notes) for below_it in inner) else None
+        return inner if any(self._meant(below_it, {}, notes) for below_it in islice(inner, MOST_NAMES)) else None
 
     def _of_several(self, value: list[Any], path: str, notes: Notes) -> dict[str, Any]:
         """One object of the objects in an array: parts of it, or all the items of the array that it needs."""
-        parts = [item for item in value[:MOST_PARTS] if isinstance(item, dict)]
-        if any(self._meant(name, {}, notes) for part in parts for name in part):
+        parts = [item for item in value[:MOST_NAMES] if isinstance(item, dict)]
+        if any(self._meant(name, {}, notes) for part in parts for name in islice(part, MOST_NAMES)):
             notes.add(path, f"{len(parts)} objects in an array read as one")
             return {name: said for part in reversed(parts) for name, said in part.items()}
         arrays = [m.wire for m in self.members.values() if m.required and isinstance(m.shape, Array)]
@@ -261,16 +260,18 @@ class Object:
         if not isinstance(item, Nested):
             return None
         letters = _letters_of(item.struct)
-        for name, value in foreign.items():
+        for name, value in islice(foreign.items(), MOST_NAMES):
             if isinstance(value, (list, dict)) and _looks_like(value, letters):
                 return value, (name,)
-        open_ones = tuple(name for name in foreign if len(name) <= LONGEST and folded(name) in letters)
+        open_ones = tuple(
+            name for name in islice(foreign, MOST_NAMES) if len(name) <= LONGEST and folded(name) in letters
+        )
         return ([{name: foreign[name] for name in open_ones}], open_ones) if open_ones else None
 
     def _scalar_of(self, wire: str, foreign: dict[str, Any], notes: Notes) -> tuple[Any, tuple[str, ...]] | None:
         """The value that lies in an object one level too deep, or under a name that is misspelt."""
-        for name, value in foreign.items():
-            if isinstance(value, dict) and len(value) <= MOST_PARTS:
+        for name, value in islice(foreign.items(), MOST_NAMES):
+            if isinstance(value, dict) and len(value) <= MOST_NAMES:
                 for inner, said in value.items():
                     if said is not None and (inner == wire or self._meant(inner, {}, notes) == wire):
                         return said, ()
@@ -355,7 +356,9 @@ def _looks_like(value: Any, letters: frozenset[str]) -> bool:
             break
         value = next((item for item in value if item is not None), None)
     if isinstance(value, dict):
-        return any(len(name) <= LONGEST and (folded(name) in letters or not folded(name)) for name in value)
+        return any(
+            len(name) <= LONGEST and (folded(name) in letters or not folded(name)) for name in islice(value, MOST_NAMES)
+        )
     return value is not None and not isinstance(value, list)
 
 

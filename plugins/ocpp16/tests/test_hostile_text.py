@@ -102,7 +102,7 @@ async def test_commands_and_the_first_page_show_it_harmlessly(
         ["stations", "show", "CP-1"],
         ["transactions", "list"],
         ["transactions", "show", "1"],
-        ["messages", "list"],
+        ["messages", "list", "--limit", "1000"],
         ["tags", "list"],
     ):
         arguments = [*command, *(["--json"] if as_json else [])]
