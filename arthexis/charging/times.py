@@ -18,7 +18,7 @@ MOST_AHEAD: Final = timedelta(minutes=5)
 _DATE: Final = r"(?P<year>\d{4})(?:(?P<mark>[-/.])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})|(?P<month_day>\d{4}))"
 _TIME: Final = r"(?P<hour>\d{1,2})(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?:[.,](?P<fraction>\d*))?)?)?"
 _ZONE: Final = r"(?:(?P<sign>[+-])(?P<ahead>\d{2})(?::?(?P<ahead_minutes>\d{2}))?)?(?P<utc>z|utc|gmt)?"
-_lenient = re.compile(rf"{_DATE}(?:[t ]\s*{_TIME}\s*{_ZONE})?(?:\[[\w/+-]+\])?", re.ASCII | re.IGNORECASE).fullmatch
+_lenient = re.compile(rf"{_DATE}(?:[t ]\s*{_TIME}\s*{_ZONE})?(?:\[[\w/+-]+\]?)?", re.ASCII | re.IGNORECASE).fullmatch
 _digits = re.compile(r"(?P<whole>\d{9,17})(?:[.,](?P<fraction>\d*))?", re.ASCII).fullmatch
 _of_day = re.compile(r"(\d{2})\.(\d{2})\.(\d{4})(?=[ t])", re.ASCII | re.IGNORECASE).match
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,7 +66,7 @@ def _in_utc(moment: datetime, zone: tzinfo) -> datetime | None:
 def _patiently(text: str, zone: tzinfo) -> datetime | None:
     if len(text) > LONGEST:
         return None
-    bare = text.strip(" \t\r\n\0\ufeff\"'")
+    bare = text.strip(" \t\r\n\0\ufeff\"'[]")
     if (count := _digits(bare)) is not None:
         if len(count["whole"]) != len("20261123200517"):
             return _counted(count)

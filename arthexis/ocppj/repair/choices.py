@@ -35,7 +35,8 @@ def nearest(name: str, members: tuple[str, ...], notes: Notes) -> str | None:
     if len(name) > LONGEST or not notes.may_guess():
         return None
     letters = folded(name)
-    return _nearest(letters, members) if letters else None
+    longer = [member for member in members if letters.startswith(_letters(member))]
+    return longer[0] if len(longer) == 1 else _nearest(letters, members) if letters else None
 
 
 def meaning(text: str, members: Mapping[str, Any], wire: str, notes: Notes) -> str | None:

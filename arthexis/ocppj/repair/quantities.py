@@ -15,6 +15,7 @@ _written = re.compile(
 ).fullmatch
 _spaced = re.compile(r"[+-]?\d{1,3}(?:[' \u00a0\u202f]\d{3})+(?:[.,]\d*)?(?:[eE][+-]?\d+)?", re.ASCII).fullmatch
 _grouped = {mark: re.compile(rf"[+-]?\d{{1,3}}(?:\{mark}\d{{3}})+", re.ASCII).fullmatch for mark in ".,"}
+_noise = str.maketrans("", "", "()[]\u00b7*;")
 _spaces = str.maketrans("", "", "' \u00a0\u202f")
 _FACTORS: Final = {"k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
@@ -24,7 +25,7 @@ def quantity(text: str, unit: str | None) -> int | float | None:
 
     A single comma is a decimal mark, because programs that write one have another locale and do not group digits.
     """
-    found = _written(text) if len(text) <= LONGEST_NUMBER else None
+    found = _written(text.translate(_noise).rstrip(". ")) if len(text) <= LONGEST_NUMBER else None
     factor = _factor(found["unit"], unit) if found is not None else None
     plain = _plain(found["number"].strip()) if found is not None and factor is not None else None
     if plain is None or factor is None:

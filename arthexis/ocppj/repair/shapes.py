@@ -174,13 +174,17 @@ class Object:
         return value
 
     def _inner(self, value: dict[str, Any], notes: Notes) -> Any:
-        """The object in a wrapper that has no other member, if it looks like this one."""
-        if len(value) != 1:
-            return None
-        name, inner = next(iter(value.items()))
-        if self._meant(name, {}, notes) is not None or not isinstance(inner, dict):
-            return None
-        return inner if any(self._meant(below_it, {}, notes) for below_it in islice(inner, MOST_NAMES)) else None
+        """The object in wrappers that have no other member, if it looks like this one."""
+        inner: Any = value
+        for _ in range(MOST_WRAPPINGS):
+            if not isinstance(inner, dict) or len(inner) != 1:
+                return None
+            name, inner = next(iter(inner.items()))
+            if self._meant(name, {}, notes) is not None or not isinstance(inner, dict):
+                return None
+            if any(self._meant(below_it, {}, notes) for below_it in islice(inner, MOST_NAMES)):
+                return inner
+        return None
 
     def _of_several(self, value: list[Any], path: str, notes: Notes) -> dict[str, Any]:
         """One object of the objects in an array: parts of it, or all the items of the array that it needs."""
@@ -245,7 +249,7 @@ class Object:
                 continue
             taken = self._array_of(member, foreign) if isinstance(member.shape, Array) else None
             if taken is None:
-                taken = self._scalar_of(wire, foreign, notes)
+                taken = self._scalar_of(member, foreign, notes)
             if taken is not None:
                 value, names = taken
                 known[wire] = value
@@ -268,14 +272,19 @@ class Object:
         )
         return ([{name: foreign[name] for name in open_ones}], open_ones) if open_ones else None
 
-    def _scalar_of(self, wire: str, foreign: dict[str, Any], notes: Notes) -> tuple[Any, tuple[str, ...]] | None:
-        """The value that lies in an object one level too deep, or under a name that is misspelt."""
+    def _scalar_of(self, member: Member, foreign: dict[str, Any], notes: Notes) -> tuple[Any, tuple[str, ...]] | None:
+        """The value that lies in an object one level too deep, or under a name that is misspelt or longer."""
+        wire = member.wire
         for name, value in islice(foreign.items(), MOST_NAMES):
             if isinstance(value, dict) and len(value) <= MOST_NAMES:
                 for inner, said in value.items():
                     if said is not None and (inner == wire or self._meant(inner, {}, notes) == wire):
                         return said, ()
-            elif not isinstance(value, (dict, list)) and nearest(name, (wire,), notes) == wire:
+            elif (
+                not isinstance(value, (dict, list))
+                and nearest(name, (wire,), notes) == wire
+                and _fits(member, value, notes)
+            ):
                 return value, (name,)
         return None
 
@@ -347,6 +356,15 @@ def _letters_of(struct: type[msgspec.Struct]) -> frozenset[str]:
         items = [getattr(member.shape, "item", None) for member in shape.members.values()]
         waiting += [item.struct for item in items if isinstance(item, Nested) and item.struct not in seen]
     return frozenset(found)
+
+
+def _fits(member: Member, value: Any, notes: Notes) -> bool:
+    """Whether a value can be one of this member."""
+    try:
+        member.shape.mend(value, member.wire, Notes(notes.protocol, unrefusable=True))
+    except Unmendable:
+        return False
+    return True
 
 
 def _looks_like(value: Any, letters: frozenset[str]) -> bool:
