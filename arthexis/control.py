@@ -170,7 +170,7 @@ def _key(text: str | None) -> bytes:
     secret = keys.from_hex(text)
     if secret is None:
         raise DomainError(
-            "a key must be 40 hexadecimal digits of random bytes",
+            "a key must be 32 to 40 hexadecimal digits of 16 to 20 random bytes",
             place="stations add --key",
             cure="Leave --key out and Arthexis makes one",
         )
@@ -217,6 +217,7 @@ async def stations_approve(host: Host, station: str, no_key: bool = False) -> di
         if found is None:
             return stations.add(db, station, stored, at, registration="Accepted")
         stations.register(db, found.row, "Accepted")
+        stations.forget_refused(db, found.identity)
         return found
 
     known = await host.database.read(lambda db: stations.find(db, station)) is not None

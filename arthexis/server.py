@@ -26,6 +26,7 @@ log = logging.getLogger("arthexis.host")
 
 EXIT_DISK = 70
 STOP_S = 10.0
+REQUEST_S = 10.0
 CONTROL = "control.json"
 LOCK = "lock"
 
@@ -105,7 +106,9 @@ async def _listening(host: Host, stop: Callable[[], None]) -> AsyncIterator[None
     """Listen, and tell commands where."""
     token = secrets.token_urlsafe(32)
     app = application(host, token, stop)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S, handle_signals=False)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=STOP_S, keepalive_timeout=REQUEST_S, handle_signals=False
+    )
     await runner.setup()
     http = host.settings.http
     site = web.TCPSite(runner, http.host, http.port, backlog=host.settings.stations.backlog)
@@ -124,6 +127,7 @@ async def _listening(host: Host, stop: Callable[[], None]) -> AsyncIterator[None
     try:
         yield
     finally:
+        await site.stop()
         await host.close_links()
         await runner.cleanup()
 

@@ -129,9 +129,13 @@ def find(db: Connection, identity: str) -> Found | None:
 
 
 def valid_identity(identity: str) -> bool:
-    """Whether a text can be a station's identity: 1 to 48 printable characters, no slash, colon or space at an end."""
+    """Whether a text can be a station's identity: 1 to 48 printable ASCII characters, no slash, colon or outer space.
+
+    Other alphabets hold characters that look alike, and bytes that every station would encode in its own way.
+    """
     return (
         0 < len(identity) <= MAX_IDENTITY
+        and identity.isascii()
         and identity.isprintable()
         and identity == identity.strip()
         and not any(c in identity for c in "/\\:")
@@ -152,7 +156,7 @@ def add(
         raise DomainError(
             f"{identity!r} cannot be a station's identity",
             place="station",
-            cure=f"Use 1 to {MAX_IDENTITY} printable characters without / \\ or :",
+            cure=f"Use 1 to {MAX_IDENTITY} printable ASCII characters without / \\ or :",
         )
     if find(db, identity) is not None:
         raise DomainError(
@@ -168,7 +172,7 @@ def add(
         key_hash=key.digest if key else None,
         plain=key is None,
     )
-    db.run(FORGET, identity_key=folded(identity))
+    forget_refused(db, identity)
     return Found(row[0] if row else 0, identity, registration, None, None, key, key is None)
 
 
@@ -218,6 +222,11 @@ def refuse(
         boot=text,
     )
     db.run(FORGET_OLDEST)
+
+
+def forget_refused(db: Connection, identity: str) -> None:
+    """Take a station out of the inbox."""
+    db.run(FORGET, identity_key=folded(identity))
 
 
 def rows(db: Connection) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ show_.name = "show"
 @stations.command()
 @click.argument("station")
 @click.option("--no-key", is_flag=True, help="Let it connect without a key (a plain station).")
-@click.option("--key", metavar="HEX", help="A key made elsewhere: 40 hexadecimal digits.")
+@click.option("--key", metavar="HEX", help="A key made elsewhere: 32 to 40 hexadecimal digits.")
 @show.json_option
 def add(station: str, no_key: bool, key: str | None, as_json: bool) -> None:
     """Add a station and print its URL and key."""

@@ -131,8 +131,10 @@ def _frame(
     """A CALL from its parts, or why it is none."""
     action, payload = rest
     if kind != CALL:
-        if kind in {RESULT, ERROR} and not strict:
-            return Result(str(wire_id), b"") if kind == RESULT else Error(str(wire_id), "", "", {})
+        if kind == RESULT and not strict:
+            return Result(str(wire_id), payload or b"{}")
+        if kind == ERROR and not strict:
+            return Error(str(wire_id), str(action or ""), "", {})
         return Unreadable(Fault.ENVELOPE, "unknown message type")
     is_number = type(wire_id) is int
     if type(wire_id) is not str and (strict or not is_number):
