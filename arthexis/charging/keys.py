@@ -1,6 +1,7 @@
 """Station keys: 20 random characters of ours, kept as HMAC-SHA256 under a pepper that is not in the database.
 
-In OCPP 1.6 they are called AuthorizationKey and have 16 to 20 bytes, of any value where they were made elsewhere. A dump of the database is useless without the pepper, and 10,000 reconnects cost 10,000 HMACs.
+In OCPP 1.6 they are called AuthorizationKey and have 16 to 20 bytes, of any value where they were made elsewhere.
+A dump of the database is useless without the pepper, and 10,000 reconnects cost 10,000 HMACs.
 """
 
 from __future__ import annotations

@@ -35,8 +35,9 @@ class Allowance:
 class Attempts:
     """Failed logins: so many a minute are looked at for one station from one address.
 
-    For one address and for one station altogether there are ``WIDER`` times as many. So neither a wrong key behind a shared address nor a guesser elsewhere locks a good station out; one that was right
-    before from where it is is looked at in any case.
+    For one address and for one station altogether there are ``WIDER`` times as many, so that neither a wrong key
+    behind a shared address nor a guesser elsewhere locks a good station out. One that was right before from where it
+    is is looked at in any case.
     """
 
     def __init__(self, per_minute: int) -> None:

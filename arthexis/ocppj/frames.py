@@ -6,6 +6,7 @@ Nothing here raises: what cannot be read comes back as ``Unreadable``.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -26,6 +27,7 @@ READ_FAILURES: Final = (msgspec.MsgspecError, UnicodeDecodeError, ValueError, Re
 _call = msgspec.json.Decoder(tuple[int, str, str, msgspec.Raw]).decode
 _any = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _value = msgspec.json.Decoder().decode
+_head = re.compile(rb'\s*\[\s*2\s*,\s*(?:"([ !#-[\]-~]{1,36})"|(-?\d{1,18}))\s*,\s*(?:"([A-Za-z]{1,50})")?').match
 encode = msgspec.json.Encoder().encode
 
 
@@ -88,14 +90,21 @@ def _look_again(data: bytes, received_at: datetime, *, strict: bool) -> Frame:
     try:
         parts = _any(data)
     except READ_FAILURES as fault:
-        if strict:
-            return Unreadable(Fault.UNREADABLE, str(fault))
-        found = read_broken(data.decode("utf-8", "replace"))
+        found = None if strict else read_broken(data.decode("utf-8", "replace"))
         if found is None:
-            return Unreadable(Fault.UNREADABLE, "not JSON")
+            return _unreadable(data, str(fault))
         rest = [found.action, found.payload]
         return _frame(data, received_at, found.message_type, found.message_id, rest, found.repairs, strict=False)
     return _of_parts(data, received_at, parts, strict=strict)
+
+
+def _unreadable(data: bytes, reason: str) -> Unreadable:
+    """What is no JSON; where it begins as a CALL does, it can be answered all the same."""
+    head = _head(data)
+    if head is None:
+        return Unreadable(Fault.UNREADABLE, reason)
+    wire_id = head[1].decode() if head[1] is not None else int(head[2])
+    return Unreadable(Fault.UNREADABLE, reason, wire_id, head[3].decode() if head[3] else None)
 
 
 def _of_parts(data: bytes, received_at: datetime, parts: list[msgspec.Raw], *, strict: bool) -> Frame:
