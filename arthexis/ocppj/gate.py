@@ -34,6 +34,7 @@ log = logging.getLogger("arthexis.ocppj")
 
 QUERY_NAMES = ("cid", "chargePointId", "charge_point_id", "chargeBoxId", "charge_box_id", "chargerId")
 ENDPOINTS = {"", "ocpp"}
+VERSIONS = {"13", "8", "7"}
 MOST_WAITING = 100
 UNAUTHORIZED = "This station is not known here, or its key is wrong.\n"
 
@@ -98,6 +99,8 @@ class Gate:
             raise web.HTTPNotFound(text="Add the station's identity to the URL: ws://…/ocpp/<identity>\n")
         if not stations.valid_identity(identity):
             raise web.HTTPBadRequest(text="The last part of the URL cannot be a station's identity.\n")
+        if not _is_handshake(request):
+            raise web.HTTPBadRequest(text="This is no WebSocket handshake (RFC 6455 §4.2.1).\n")
         entry = await self.admit(identity, request)
         if entry.station is None:
             return await self._refuse(identity, request, entry)
@@ -261,10 +264,25 @@ class Gate:
         return True
 
 
+def _is_handshake(request: web.Request) -> bool:
+    """Whether the library will take this for a handshake, so that nothing is done for one that fails."""
+    try:
+        nonce = base64.b64decode(request.headers.get(hdrs.SEC_WEBSOCKET_KEY, ""))
+    except (binascii.Error, ValueError):
+        return False
+    return len(nonce) == 16 and request.headers.get(hdrs.SEC_WEBSOCKET_VERSION) in VERSIONS
+
+
 def _told(request: web.Request, agreed: str | None) -> BaseRequest:
-    """The request as the library must see it: with our choice as the only subprotocol that it offers."""
+    """The request as the library must see it: with our choice as the only subprotocol that it offers.
+
+    Some stations forget ``Connection: Upgrade``; that they ask for a WebSocket is clear enough.
+    """
     headers = CIMultiDict(request.headers)
     headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
     if agreed:
         headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = agreed
-    return request.clone(headers=headers)
+    told = request.clone(headers=headers)
+    if not told._message.upgrade:
+        told._message = told._message._replace(upgrade=True)
+    return told
