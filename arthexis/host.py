@@ -332,11 +332,14 @@ class Host:
         while True:
             await asyncio.sleep(SWEEP_S)
             now = self.loop.time()
-            for link in list(self.gate.links.values()):
-                link.look_after(now)
+            self._look_after_links(now)
             if now - seen_at >= SEEN_S:
                 self._note_seen(seen_at, now)
                 seen_at = now
+
+    def _look_after_links(self, now: float) -> None:
+        for link in list(self.gate.links.values()):
+            link.look_after(now)
 
     def _note_seen(self, since: float, now: float) -> None:
         at = self.clock.now()

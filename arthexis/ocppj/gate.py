@@ -221,7 +221,7 @@ class Gate:
         ws = web.WebSocketResponse(
             protocols=(agreed,) if agreed else (),
             heartbeat=limits.ping_interval_s or None,
-            max_msg_size=limits.max_frame_bytes,
+            max_msg_size=limits.max_frame_bytes + 1,
             compress=False,
             decode_text=False,
             autoping=False,
