@@ -27,7 +27,7 @@ READ_FAILURES: Final = (msgspec.MsgspecError, UnicodeDecodeError, ValueError, Re
 _call = msgspec.json.Decoder(tuple[int, str, str, msgspec.Raw]).decode
 _any = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _value = msgspec.json.Decoder().decode
-_head = re.compile(rb'\s*\[\s*2\s*,\s*(?:"([ !#-[\]-~]{1,36})"|(-?\d{1,18}))\s*,\s*(?:"([A-Za-z]{1,50})")?').match
+_head = re.compile(rb'\s*\[\s*([234])\s*,\s*(?:"([ !#-[\]-~]{1,36})"|(-?\d{1,18}))\s*,\s*(?:"([A-Za-z]{1,50})")?').match
 encode = msgspec.json.Encoder().encode
 
 
@@ -98,13 +98,16 @@ def _look_again(data: bytes, received_at: datetime, *, strict: bool) -> Frame:
     return _of_parts(data, received_at, parts, strict=strict)
 
 
-def _unreadable(data: bytes, reason: str) -> Unreadable:
-    """What is no JSON; where it begins as a CALL does, it can be answered all the same."""
+def _unreadable(data: bytes, reason: str) -> Frame:
+    """What is no JSON; where it begins as a CALL or as an answer does, whoever waits for it can be told."""
     head = _head(data)
     if head is None:
         return Unreadable(Fault.UNREADABLE, reason)
-    wire_id = head[1].decode() if head[1] is not None else int(head[2])
-    return Unreadable(Fault.UNREADABLE, reason, wire_id, head[3].decode() if head[3] else None)
+    kind, text, number, action = head.groups()
+    wire_id = text.decode() if text is not None else int(number)
+    if kind != b"2":
+        return Result(str(wire_id), b"")
+    return Unreadable(Fault.UNREADABLE, reason, wire_id, action.decode() if action else None)
 
 
 def _of_parts(data: bytes, received_at: datetime, parts: list[msgspec.Raw], *, strict: bool) -> Frame:
