@@ -72,7 +72,9 @@ async def serve(host: Host, say: Callable[[str], None]) -> int:
         system.on_signals(host.loop, stopping.set)
         for line in greeting(host):
             say(line)
-        return await _until(stopping, host)
+        status = await _until(stopping, host)
+    system.ignore_signals(host.loop)
+    return status
 
 
 @asynccontextmanager

@@ -234,16 +234,7 @@ async def test_a_trusted_proxy_is_believed_as_far_as_it_saw(
     assert await remote_seen(host, upgrade, *lines) == seen
 
 
-# ---------------------------------------------------------------------- recovery
-
-
-async def test_a_node_in_recovery_serves_pages_and_no_station(tmp_path: Path, upgrade: Any) -> None:
-    config = {"node": {"role": "terminal", "disable": ["arthexis-ocpp16:ocpp16.protocol"]}}
-    async with node(tmp_path / "node", config=config) as host:
-        if not host.host.composition.recovery:
-            pytest.skip("no role here requires a plugin")
-        assert (await upgrade(host.host.bound_port, "/ocpp/CP-1")).status == 503
-        assert (await get(host, "/health"))[0] == 503
+# ---------------------------------------------------------------------- what stations say
 
 
 @pytest.mark.plugins("arthexis-ocpp16:*")

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
+import os
+import signal
+import sqlite3
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError
 
+from arthexis.errors import DomainError, Unavailable
 from arthexis.ocppj.link import Link
 from arthexis.testing import Node, Wire, node, wire
 
@@ -74,7 +81,7 @@ async def test_a_half_open_socket_does_not_keep_its_station_out(host: Node, upgr
     async with wire(host.station_url("CP-1")) as cp:
         assert (await cp.boot())["status"] == "Accepted"
         assert time.monotonic() - began < 1
-        await asyncio.sleep(3.2)
+        await asyncio.sleep(2.2)
         assert await dead.reader.read() != b"", "the old socket was told (close frame) and then cut"
         assert await is_connected(host)
 
@@ -149,7 +156,7 @@ async def test_500_quick_reconnects_leave_nothing_behind(host: Node, upgrade: An
     async with asyncio.timeout(10):
         while host.host.links or len(asyncio.all_tasks()) > before:
             await asyncio.sleep(0.05)
-    await asyncio.sleep(3.2)
+    await asyncio.sleep(2.2)
     assert links_alive() == 0
     assert host.host.gate._arriving == 0
 
@@ -390,6 +397,24 @@ async def test_only_a_silent_station_is_pinged(host: Node) -> None:
         assert (await cp.socket.receive(1)).type is WSMsgType.PING
 
 
+@pytest.mark.node(config={"stations": {"ping_interval_s": 0.2}})
+async def test_a_station_that_cannot_be_pinged_is_left_alone(host: Node) -> None:
+    await host.ask("stations.add", station="CP-1", no_key=True)
+    assert (await host.ask("stations.set", station="CP-1", ping="0"))["ping_interval_s"] == 0
+    async with wire(host.station_url("CP-1"), autoping=False) as cp:
+        with pytest.raises(TimeoutError):
+            await cp.socket.receive(1)
+        assert "cp-1" in host.host.links
+    assert (await host.ask("stations.set", station="CP-1", ping="node"))["ping_interval_s"] is None
+
+
+@pytest.mark.parametrize("ping", ["-1", "often", "nan", "1e9"])
+async def test_an_interval_that_is_none_is_refused(host: Node, ping: str) -> None:
+    await host.ask("stations.add", station="CP-1", no_key=True)
+    with pytest.raises(DomainError, match="no interval"):
+        await host.ask("stations.set", station="CP-1", ping=ping)
+
+
 async def test_pings_and_pongs_count_as_signs_of_life(host: Node) -> None:
     async with wire(host.station_url("CP-1")) as cp:
         link = host.host.links["cp-1"]
@@ -400,6 +425,51 @@ async def test_pings_and_pongs_count_as_signs_of_life(host: Node) -> None:
             async with asyncio.timeout(2):
                 while link.heard == before:
                     await asyncio.sleep(0.01)
+
+
+# ---------------------------------------------------------------------- a database that does not take it
+
+
+@pytest.mark.node(config={"stations": {"handler_timeout_s": 0.8}})
+async def test_a_locked_database_costs_answers_but_no_socket(host: Node, cp: Wire) -> None:
+    with contextlib.closing(sqlite3.connect(host.host.database.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        answer = await cp.call("StartTransaction", START, message_id="1")
+        assert (answer[0], answer[2]) == (4, "InternalError")
+        assert time.monotonic() - began < 2
+        assert "currentTime" in await cp.result("Heartbeat")
+        other.execute("ROLLBACK")
+    number = (await cp.result("StartTransaction", START, message_id="1"))["transactionId"]
+    assert [row["id"] for row in await host.ask("transactions.list")] == [number]
+    host.faults()
+
+
+@pytest.mark.node(strict=True)
+@pytest.mark.parametrize(
+    "frame",
+    [
+        [2, "1", "StartTransaction", {"connectorId": "x"}],
+        [2, "1", "StartTransaction"],
+        [2, "1", "Authorize", {}],
+        [2, "1", "DataTransfer", {"vendorId": "v"}],
+        [2, "1", "StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"}],
+    ],
+)
+async def test_what_cannot_be_stored_is_to_be_sent_again(
+    host: Node, cp: Wire, monkeypatch: Any, frame: list[Any]
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        waiter = asyncio.get_running_loop().create_future()
+        waiter.set_exception(Unavailable("not stored: database or disk is full"))
+        return waiter
+
+    monkeypatch.setattr(host.host.journal, "write", full)
+    await cp.say(frame)
+    assert (await cp.hear())[:3] == [4, "1", "InternalError"]
+    assert "currentTime" in await cp.result("Heartbeat")
+    monkeypatch.undo()
+    host.faults()
 
 
 # ---------------------------------------------------------------------- stopping
@@ -457,3 +527,31 @@ async def test_a_call_that_is_being_handled_gets_its_answer_before_the_stop(tmp_
         assert (await cp.hear())[:2] == [3, "last"]
         assert await cp.close_code() == 1001
         await closing
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+async def test_a_second_signal_changes_nothing_about_the_stop_of_a_process(tmp_path: Path) -> None:
+    environ = {**os.environ, "ARTHEXIS_HOME": str(tmp_path), "ARTHEXIS__NODE__ROLE": "bare"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "arthexis", "start", "--open", "--port", "0"),
+        env=environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(30):
+            while b"ws://" not in (line := await process.stdout.readline()):
+                assert line, "the node ended"
+        async with wire(line.split()[-1].decode().replace("<identity>", "CP-1")) as cp:
+            assert await cp.error("Heartbeat") == "NotImplemented"
+            listening = asyncio.create_task(cp.close_code())
+            while process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+                await asyncio.sleep(0.01)
+            assert await listening == 1001
+        assert process.returncode == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()

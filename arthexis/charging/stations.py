@@ -41,6 +41,7 @@ FIND = Prepared(
         station.c.key_salt,
         station.c.key_hash,
         station.c.plain,
+        station.c.ping_interval_s,
     ).where(station.c.identity_key == bind("identity_key"))
 )
 ADD = Prepared(
@@ -117,6 +118,7 @@ class Found(NamedTuple):
     zone: str | None
     key: StoredKey | None
     plain: bool
+    ping_interval_s: float | None = None
 
 
 def find(db: Connection, identity: str) -> Found | None:
@@ -125,7 +127,7 @@ def find(db: Connection, identity: str) -> Found | None:
     if row is None:
         return None
     key = StoredKey(bytes(row[5]), bytes(row[6])) if row[5] is not None else None
-    return Found(row[0], row[1], row[2], row[3], row[4], key, bool(row[7]))
+    return Found(row[0], row[1], row[2], row[3], row[4], key, bool(row[7]), row[8])
 
 
 def valid_identity(identity: str) -> bool:
@@ -261,6 +263,11 @@ def set_mode(db: Connection, row: int, mode: str | None) -> None:
 def set_zone(db: Connection, row: int, zone: str | None) -> None:
     """Set the zone of a station's timestamps that name none."""
     db.core.execute(sa.update(station).where(station.c.id == row).values(zone=zone))
+
+
+def set_ping(db: Connection, row: int, seconds: float | None) -> None:
+    """Set after how many seconds of silence a station is pinged, 0 for never; None follows the node."""
+    db.core.execute(sa.update(station).where(station.c.id == row).values(ping_interval_s=seconds))
 
 
 def register(db: Connection, row: int, registration: str) -> None:

@@ -100,10 +100,11 @@ def reject(station: str, as_json: bool) -> None:
 @click.argument("station")
 @click.option("--mode", type=click.Choice(["strict", "repair", "node"]), help="How its frames are taken.")
 @click.option("--zone", help="IANA zone of its timestamps that name none.")
+@click.option("--ping", metavar="SECONDS", help="Silence after which it is pinged; 0 for never, or node.")
 @show.json_option
-def set_(station: str, mode: str | None, zone: str | None, as_json: bool) -> None:
+def set_(station: str, mode: str | None, zone: str | None, ping: str | None, as_json: bool) -> None:
     """Change how a station is treated."""
-    found = ask("stations.set", station=station, mode=mode, zone=zone)
+    found = ask("stations.set", station=station, mode=mode, zone=zone, ping=ping)
     if as_json:
         show.as_json(found)
     else:
@@ -125,3 +126,4 @@ def _credentials(found: dict[str, Any], *, as_json: bool) -> None:
         click.echo(f"  key (text)   {found['key']}")
     click.echo(f"  key (hex)    {found['key_hex']}")
     click.echo("  The key is shown this once. HTTP Basic, security profile 1 (AuthorizationKey).")
+    click.echo("  The station needs it from its next connection on; one that is connected now stays so.")

@@ -68,11 +68,11 @@ def credentials(header: str | None) -> tuple[str, bytes] | None:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A station that may come in, or why it may not (``status`` is the HTTP status then)."""
+    """A station that may come in and after how much silence it is pinged, or why it may not come in."""
 
     station: Station | None
     reason: str = ""
-    status: int = 401
+    ping_interval_s: float | None = None
 
 
 class Gate:
@@ -104,7 +104,7 @@ class Gate:
         entry = await self.admit(identity, request)
         if entry.station is None:
             return await self._refuse(identity, request, entry)
-        return await self._serve(request, entry.station)
+        return await self._serve(request, entry.station, entry.ping_interval_s)
 
     async def admit(self, identity: str, request: web.Request) -> Entry:
         """Whether this handshake may become a socket, and as which station."""
@@ -128,7 +128,7 @@ class Gate:
             return Entry(None, admission.reason or "refused by a plugin")
         if found is None and host.open:
             found = await self._added(identity)
-        return Entry(self._station(found, identity))
+        return Entry(self._station(found, identity), ping_interval_s=found.ping_interval_s if found else None)
 
     def _fault(self, found: Found | None, identity: str, presented: tuple[str, bytes] | None) -> str | None:
         """What is wrong with the credentials, or None. Unknown stations cost the same time as known ones."""
@@ -173,11 +173,11 @@ class Gate:
         self.host.journal.note(lambda db: stations.refuse(db, identity, address, entry.reason, at))
         raise web.HTTPUnauthorized(text=UNAUTHORIZED, headers={hdrs.WWW_AUTHENTICATE: 'Basic realm="ocpp"'})
 
-    async def _serve(self, request: web.Request, station: Station) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, station: Station, ping_interval_s: float | None) -> web.StreamResponse:
         """Finish the handshake, take the identity over, and run the link."""
         names = offered(request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, []))
         dialect, agreed = self.choose(names, station)
-        ws = await self._prepared(request, station, agreed)
+        ws = await self._prepared(request, station, agreed, ping_interval_s)
         if dialect is None:
             await ws.close(code=POLICY, message=b"no subprotocol in common")
             return ws
@@ -185,7 +185,7 @@ class Gate:
         if self._take_over(link):
             await self._run(link)
         else:
-            await link.close(POLICY, "the identity is in use by a station that has a key")
+            await ws.close(code=POLICY, message=b"a station with a key has this identity")
         return ws
 
     async def _run(self, link: Link) -> None:
@@ -209,7 +209,9 @@ class Gate:
             return None, None
         return next(iter(ours.values())), None
 
-    async def _prepared(self, request: web.Request, station: Station, agreed: str | None) -> web.WebSocketResponse[Any]:
+    async def _prepared(
+        self, request: web.Request, station: Station, agreed: str | None, ping_interval_s: float | None
+    ) -> web.WebSocketResponse[Any]:
         """The open socket, if there is room. The library reads one header line, so the request is told our choice."""
         limits = self.host.settings.stations
         full = len(self.links) + self._arriving >= limits.max_stations and folded(station.id) not in self.links
@@ -220,7 +222,7 @@ class Gate:
             )
         ws = web.WebSocketResponse(
             protocols=(agreed,) if agreed else (),
-            heartbeat=limits.ping_interval_s or None,
+            heartbeat=(limits.ping_interval_s if ping_interval_s is None else ping_interval_s) or None,
             max_msg_size=limits.max_frame_bytes + 1,
             compress=False,
             decode_text=False,

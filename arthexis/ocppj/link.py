@@ -38,7 +38,7 @@ log = logging.getLogger("arthexis.ocppj")
 MOST_WAITING: Final = 64
 CROWDED_S: Final = 0.05
 SLOW_S: Final = 0.25
-CUT_S: Final = 3.0
+CUT_S: Final = 2.0
 FINISH_S: Final = 1.0
 MOST_LOGGED_NAME: Final = 100
 PAGE_BITS: Final = 12
@@ -48,7 +48,8 @@ CLOSE_TEXT: Final = 1007
 GOING_AWAY: Final = 1001
 POLICY: Final = 1008
 SLOW_CONSUMER: Final = 1013
-ANSWERED: Final = b"[%d," % frames.RESULT
+ANSWERED: Final = b"[3,"
+"""How a CALLRESULT begins. Only these are given again: what was refused is tried anew, as it may succeed now."""
 UNSPEAKABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 """What encoding an answer may raise: members of kinds, sizes or texts that JSON has no word for."""
 
@@ -134,7 +135,7 @@ class Link:
         try:
             while self._reader is me:
                 message = await receive()
-                if message.type is TEXT:
+                if message.type is TEXT and self._closing is None:
                     await self._text(message.data, me)
                 elif not await self._control(message):
                     break
@@ -146,6 +147,8 @@ class Link:
         """Take a message that is no text; False if it was the last. A ping or pong shows that the station lives."""
         if message.type is WSMsgType.BINARY:
             await self.close(CLOSE_BINARY, "binary frames are not OCPP-J")
+        elif message.type is TEXT:
+            log.debug("%s still speaks on a socket that is being closed", self.station.id)
         elif message.type is WSMsgType.PING:
             await self._hear(message.data)
             await self._send(message.data, WSMsgType.PONG)
@@ -204,8 +207,21 @@ class Link:
             answer = None
             if frame.wire_id is not None:
                 answer = self._error(frame.wire_id, frame.fault, frame.reason)
+                if frame.action in self.dialect.protocol.unrefusable:
+                    await self._keep_refused(data, answer, frame)
+                    return
                 await self._send(answer)
             self.log(data, answer, None if frame.wire_id is None else str(frame.wire_id), frame.action)
+
+    async def _keep_refused(self, data: bytes, answer: bytes, frame: frames.Unreadable) -> None:
+        """Refuse a frame that may carry money after it is stored, so that its numbers are not lost with it."""
+        record = Receipt(self.host.clock.now(), data, str(frame.wire_id), frame.action or "")
+        try:
+            await self._store(record, answer, always=True)
+        except Unavailable as error:
+            log.error("%s of %s is not on record: %s", frame.action, self.station.id, error)
+            answer = self._error(frame.wire_id, Fault.INTERNAL, f"{frame.action} could not be stored; send it again")
+        await self._send(answer)
 
     # ------------------------------------------------------------------ answering
 
@@ -242,7 +258,7 @@ class Link:
             self._take_back()
         if self.host.tells_messages:
             self.host.tell_message(self.station, frame, error)
-        return self._failed(frame, stored=False)
+        return self._failed(ready, frame)
 
     def _unready(self, frame: frames.Call) -> bytes:
         """The answer to an action that nobody here answers."""
@@ -255,13 +271,13 @@ class Link:
         """Decode, handle, and make the answer; everything the handler wrote is committed when this returns."""
         if self.station.registration != "Accepted" and not self._may_speak(ready):
             said = f"the station's registration is {self.station.registration or 'missing: boot first'}"
-            return await self._refused(frame, Fault.NOT_ACCEPTED, said)
+            return await self._refused(ready, frame, Fault.NOT_ACCEPTED, said)
         try:
             payload = ready.decode(frame.payload)
         except frames.READ_FAILURES as error:
             payload = self._mended(ready, frame, error)
             if isinstance(payload, _Fault):
-                return await self._refused(frame, payload.fault, payload.reason)
+                return await self._refused(ready, frame, payload.fault, payload.reason)
         call = Call(self, ready, payload, frame)
         answer, failure = await self.host.contain.call(ready.plugin, ready.handler, self.station, call)
         wire = b""
@@ -270,7 +286,7 @@ class Link:
         if self.host.tells_messages:
             self.host.tell_message(self.station, frame, failure)
         if failure is not None:
-            return self._failed(frame, stored=call.stored)
+            return self._failed(ready, frame)
         if (call.reply is None or call.reply[1] is not wire) and (self.host.log_messages or frame.repairs):
             await self._store(frame, wire, stored=call.stored, early=ready.action.early)
         return wire
@@ -297,16 +313,19 @@ class Link:
             return True
         return self.station.registration is None and self.station.known and not self.station.strict
 
-    async def _refused(self, frame: frames.Call, fault: Fault, reason: str) -> bytes:
-        """The CALLERROR of a CALL that was understood, after its raw frame is stored."""
+    async def _refused(self, ready: Ready, frame: frames.Call, fault: Fault, reason: str) -> bytes:
+        """The CALLERROR of a CALL that was understood, after its raw frame is stored; one of money in any case.
+
+        Where it cannot be stored ``Unavailable`` is raised, and the station told to send the CALL again.
+        """
         wire = self._error(frame.wire_id, fault, reason)
-        await self._store(frame, wire, stored=False)
+        await self._store(frame, wire, always=ready.unrefusable)
         return wire
 
-    def _failed(self, frame: frames.Call, *, stored: bool) -> bytes:
+    def _failed(self, ready: Ready, frame: frames.Call) -> bytes:
         """InternalError: the station is to send the CALL again, so nobody waits for this to be stored."""
-        wire = self._error(frame.wire_id, Fault.INTERNAL, f"{frame.action[:60]} could not be handled; send it again")
-        self._note(frame, wire, stored=stored)
+        wire = self._error(frame.wire_id, Fault.INTERNAL, f"{frame.action} could not be handled; send it again")
+        self._note(frame, wire, always=ready.unrefusable)
         return wire
 
     def _mended(self, ready: Ready, frame: frames.Call, error: Exception) -> Any:
@@ -359,6 +378,9 @@ class Link:
         """The row of the message log for a CALL; None if it is not kept (log off and nothing mended)."""
         if not self.host.log_messages and not record.repairs:
             return None
+        return self._row(record)
+
+    def _row(self, record: Receipt) -> dict[str, Any]:
         return {
             "station": self.station.id,
             "at": record.received_at,
@@ -370,20 +392,24 @@ class Link:
             "repairs": record.repairs_json,
         }
 
-    async def _store(self, record: Receipt, answer: bytes, *, stored: bool, early: bool = False) -> None:
+    async def _store(
+        self, record: Receipt, answer: bytes, *, stored: bool = False, early: bool = False, always: bool = False
+    ) -> None:
         """Put a CALL and its answer on record: before the answer leaves, but for a Heartbeat.
 
-        Where the handler stored the CALL already, only the answer is new.
+        Where the handler stored the CALL already, only the answer is new. ``always``: even with the message log off.
         """
         if stored or early:
             self._note(record, answer, stored=stored)
-        elif (row := self.log_row(record)) is not None:
+            return
+        row = self._row(record) if always else self.log_row(record)
+        if row is not None:
             row["answer"] = answer
             await self.host.journal.write(lambda db: db.gather(LOG, dict(row)))
 
-    def _note(self, record: Receipt, answer: bytes, *, stored: bool) -> None:
+    def _note(self, record: Receipt, answer: bytes, *, stored: bool = False, always: bool = False) -> None:
         """Put a CALL and its answer on record when there is time."""
-        row = self.log_row(record)
+        row = self._row(record) if always else self.log_row(record)
         if row is not None:
             row["answer"] = answer
             if stored:
@@ -404,6 +430,8 @@ class Link:
         return frames.error(wire_id, self.dialect.code(fault), reason)
 
     async def _send(self, data: bytes, kind: WSMsgType = TEXT) -> None:
+        if self._closing is not None:
+            return
         try:
             await self.ws.send_frame(data, kind)
         except (ClientConnectionResetError, ConnectionError):
@@ -419,11 +447,23 @@ class Link:
         self.log(frame, answer, message_id, action, inbound=False)
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the socket with a code and a reason; one whose station does not take that is cut soon after."""
-        self._closing = self._closing or reason
+        """Send a close frame; what comes until the station's own is read and dropped, and after ``CUT_S`` it is cut.
+
+        Reading on matters: a socket that is closed with something unread is reset, and the close frame lost with it.
+        """
         self.calls.gone(reason)
+        if self._closing is not None:
+            return
+        self._closing = reason
         self.host.loop.call_later(CUT_S, self._cut)
-        await self.ws.close(code=code, message=reason.encode()[:120])
+        try:
+            await self.ws.send_frame(code.to_bytes(2) + reason.encode()[:120], WSMsgType.CLOSE)
+        except (ClientConnectionResetError, ConnectionError):
+            log.debug("%s went away before it could be told", self.station.id)
+
+    async def ended(self) -> None:
+        """Wait until the station has closed its end too, or was cut."""
+        await asyncio.wait([self._finished], timeout=CUT_S)
 
     async def go_away(self, reason: str) -> None:
         """Let the CALL that is being handled have its answer, then close (1001)."""
@@ -431,6 +471,7 @@ class Link:
         while self.busy_since and self._time() < until:
             await asyncio.sleep(CROWDED_S / 5)
         await self.close(GOING_AWAY, reason)
+        await self.ended()
 
     def _cut(self) -> None:
         """Drop the connection with whatever was not sent: a closed transport would wait for its reader for ever."""
