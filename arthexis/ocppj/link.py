@@ -237,25 +237,26 @@ class Link:
         elif (ready := self.dialect.ready.get(frame.action)) is None:
             wire = self._unready(frame)
         else:
-            wire = await self._in_time(ready, frame)
+            try:
+                wire = await self._handled(ready, frame)
+            except (asyncio.CancelledError, Unavailable) as error:
+                wire = self._unhandled(ready, frame, error)
+            finally:
+                if self.late:
+                    self._take_back()
             if wire.startswith(ANSWERED):
                 self._replies.keep(frame.wire_id, frame.frame, wire, now + ready.action.replay_s)
         self.busy_since = 0.0
         await self._send(wire)
 
-    async def _in_time(self, ready: Ready, frame: frames.Call) -> bytes:
-        """The answer to a CALL, InternalError where its action takes too long or nothing can be stored."""
-        try:
-            return await self._handled(ready, frame)
-        except asyncio.CancelledError:
-            if not self.late and _is_being_cancelled():
-                raise
-            error: Exception = self.host.contain.late(ready.plugin, ready.action.name)
-        except Unavailable as unavailable:
-            log.error("%s of %s is not on record: %s", frame.action[:60], self.station.id, unavailable)
-            error = unavailable
-        finally:
-            self._take_back()
+    def _unhandled(self, ready: Ready, frame: frames.Call, error: BaseException) -> bytes:
+        """InternalError, where an action took too long or nothing can be stored; raises a cancellation of the link."""
+        if isinstance(error, Unavailable):
+            log.error("%s of %s is not on record: %s", frame.action, self.station.id, error)
+        elif not self.late and _is_being_cancelled():
+            raise error
+        else:
+            error = self.host.contain.late(ready.plugin, ready.action.name)
         if self.host.tells_messages:
             self.host.tell_message(self.station, frame, error)
         return self._failed(ready, frame)
@@ -366,11 +367,10 @@ class Link:
 
     def _take_back(self) -> None:
         """Cancellations of ours, for lateness, are over with the handler that they were meant for."""
-        if self.late:
-            self.late = False
-            task = asyncio.current_task()
-            while task is not None and task.cancelling():
-                task.uncancel()
+        self.late = False
+        task = asyncio.current_task()
+        while task is not None and task.cancelling():
+            task.uncancel()
 
     # ------------------------------------------------------------------ storing and sending
 
