@@ -56,36 +56,36 @@ async def test_an_open_node_needs_no_login(host: Node) -> None:
     assert (status, found["open"]) == (200, True)
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        {"Host": "evil.example"},
-        {"Host": "127.0.0.1.evil.example:8888"},
-        {"Host": "[::1"},
-        {"Host": "0.0.0.0:8888"},
-        {"X_Forwarded_For": "127.0.0.1"},
-        {"X_Forwarded_Host": "localhost"},
-        {"Forwarded": "for=127.0.0.1"},
-        {"X_Real_IP": "127.0.0.1"},
-        {"Origin": "https://evil.example"},
-        {"Origin": "null"},
-        {"Origin": "http://[bad"},
-        {"Origin": "http://localhost:3000"},
-    ],
-)
-async def test_an_open_node_serves_neither_other_names_nor_proxies_nor_other_pages(host: Node, header: Any) -> None:
-    status, said = await post(host, STATUS, **header)
-    assert status == 403
-    assert said["code"] == "forbidden"
+FOREIGN = [
+    {"Host": "evil.example"},
+    {"Host": "127.0.0.1.evil.example:8888"},
+    {"Host": "[::1"},
+    {"Host": "0.0.0.0:8888"},
+    {"X_Forwarded_For": "127.0.0.1"},
+    {"X_Forwarded_Host": "localhost"},
+    {"Forwarded": "for=127.0.0.1"},
+    {"X_Real_IP": "127.0.0.1"},
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://[bad"},
+    {"Origin": "http://localhost:3000"},
+]
 
 
-@pytest.mark.parametrize(
-    "line",
-    ["Host: evil.example", "X-Forwarded-For: 10.0.0.1", "Origin: https://evil.example", "Origin: null"],
-)
-async def test_a_page_elsewhere_cannot_pose_as_a_station_of_an_open_node(host: Node, upgrade: Any, line: str) -> None:
-    assert (await upgrade(host.host.bound_port, "/ocpp/CP-1", line)).status == 403
-    assert await host.ask("stations.list") == []
+async def test_an_open_node_serves_neither_other_names_nor_proxies_nor_other_pages(host: Node) -> None:
+    for header in FOREIGN:
+        status, said = await post(host, STATUS, **header)
+        assert status == 403
+        assert said["code"] == "forbidden"
+
+
+FOREIGN_LINES = ["Host: evil.example", "X-Forwarded-For: 10.0.0.1", "Origin: https://evil.example", "Origin: null"]
+
+
+async def test_a_page_elsewhere_cannot_pose_as_a_station_of_an_open_node(host: Node, upgrade: Any) -> None:
+    for line in FOREIGN_LINES:
+        assert (await upgrade(host.host.bound_port, "/ocpp/CP-1", line)).status == 403
+        assert await host.ask("stations.list") == []
 
 
 async def test_an_open_node_serves_its_own_pages_and_local_simulators(host: Node, upgrade: Any) -> None:
@@ -97,22 +97,23 @@ async def test_an_open_node_serves_its_own_pages_and_local_simulators(host: Node
 # ---------------------------------------------------------------------- closed
 
 
+STRANGERS = ["", "Bearer", "Bearer ", "Bearer wrong", "Basic YTpi", "Bearer \udcff\udcfe"]
+
+
 @closed
-@pytest.mark.parametrize(
-    "authorization", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic YTpi", "Bearer \udcff\udcfe"]
-)
-async def test_a_closed_node_answers_the_api_to_no_stranger(host: Node, authorization: str) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", host.host.bound_port)
-    for name in REQUESTS:
-        writer.write(f"POST /api/v1/control/{name} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n".encode())
-        if authorization:
-            writer.write(f"Authorization: {authorization}\r\n".encode("utf-8", "surrogateescape"))
-        writer.write(b"\r\n{}")
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-        assert head.startswith(b"HTTP/1.1 401 "), (name, head)
-        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
-        await reader.readexactly(int(length.partition(b":")[2]))
-    writer.close()
+async def test_a_closed_node_answers_the_api_to_no_stranger(host: Node) -> None:
+    for authorization in STRANGERS:
+        reader, writer = await asyncio.open_connection("127.0.0.1", host.host.bound_port)
+        for name in REQUESTS:
+            writer.write(f"POST /api/v1/control/{name} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n".encode())
+            if authorization:
+                writer.write(f"Authorization: {authorization}\r\n".encode("utf-8", "surrogateescape"))
+            writer.write(b"\r\n{}")
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            assert head.startswith(b"HTTP/1.1 401 "), (name, head)
+            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+            await reader.readexactly(int(length.partition(b":")[2]))
+        writer.close()
 
 
 @closed
@@ -163,31 +164,32 @@ async def test_a_station_key_is_no_api_token(host: Node, basic: Any) -> None:
     assert (await post(host, STATUS, **{name: value}))[0] == 401
 
 
-@closed
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"{", 409),
-        (b"[]", 409),
-        (b"\xff", 409),
-        (b"[" * 100_000, 409),
-        (b'{"a":' * 50_000, 409),
-        (b"x" * (2 << 20), 413),
-    ],
-)
-async def test_a_hostile_body_is_refused_politely(host: Node, body: bytes, status: int) -> None:
-    token = json.loads((host.host.home / "control.json").read_bytes())["token"]
-    assert (await post(host, "/api/v1/control/stations.add", body, **bearer(token)))[0] == status
+BODIES = [
+    (b"{", 409),
+    (b"[]", 409),
+    (b"\xff", 409),
+    (b"[" * 100_000, 409),
+    (b'{"a":' * 50_000, 409),
+    (b"x" * (2 << 20), 413),
+]
 
 
 @closed
-@pytest.mark.parametrize(
-    "path", ["/", "/plain.css", "/health", "/ocpp/CP-1", "/nothing", "/api/v1/control/none", "/..%2f"]
-)
-async def test_every_answer_to_a_browser_has_its_guards(host: Node, path: str) -> None:
-    _, answer = await get(host, path)
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+async def test_a_hostile_body_is_refused_politely(host: Node) -> None:
+    for body, status in BODIES:
+        token = json.loads((host.host.home / "control.json").read_bytes())["token"]
+        assert (await post(host, "/api/v1/control/stations.add", body, **bearer(token)))[0] == status
+
+
+ADDRESSES = ["/", "/plain.css", "/health", "/ocpp/CP-1", "/nothing", "/api/v1/control/none", "/..%2f"]
+
+
+@closed
+async def test_every_answer_to_a_browser_has_its_guards(host: Node) -> None:
+    for path in ADDRESSES:
+        _, answer = await get(host, path)
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 
 @closed

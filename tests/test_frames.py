@@ -51,33 +51,33 @@ async def answers(cp: Wire, frame: object) -> list[Any]:
 # ---------------------------------------------------------------------- the error table
 
 
+FAULTS = [
+    ("StartTransaction", {**START, "connectorId": "1"}, "TypeConstraintViolation"),
+    ("StartTransaction", {k: v for k, v in START.items() if k != "idTag"}, "OccurenceConstraintViolation"),
+    ("StartTransaction", {**START, "idTag": "x" * 21}, "PropertyConstraintViolation"),
+    ("StartTransaction", {**START, "colour": "red"}, "FormationViolation"),
+    ("StatusNotification", {**STATUS, "status": "Occupied"}, "PropertyConstraintViolation"),
+    ("StatusNotification", {**STATUS, "connectorId": 1.5}, "TypeConstraintViolation"),
+    ("MeterValues", {"connectorId": 1, "meterValue": []}, "OccurenceConstraintViolation"),
+    ("Heartbeat", [], "TypeConstraintViolation"),
+    ("Heartbeat", "text", "TypeConstraintViolation"),
+    ("Boil", {}, "NotImplemented"),
+    ("heartbeat", {}, "NotImplemented"),
+    ("", {}, "NotImplemented"),
+    ("../x", {}, "NotImplemented"),
+    ("__class__", {}, "NotImplemented"),
+    ("Reset", {"type": "Soft"}, "NotSupported"),
+]
+
+
 @strict
-@pytest.mark.parametrize(
-    ("action", "payload", "code"),
-    [
-        ("StartTransaction", {**START, "connectorId": "1"}, "TypeConstraintViolation"),
-        ("StartTransaction", {k: v for k, v in START.items() if k != "idTag"}, "OccurenceConstraintViolation"),
-        ("StartTransaction", {**START, "idTag": "x" * 21}, "PropertyConstraintViolation"),
-        ("StartTransaction", {**START, "colour": "red"}, "FormationViolation"),
-        ("StatusNotification", {**STATUS, "status": "Occupied"}, "PropertyConstraintViolation"),
-        ("StatusNotification", {**STATUS, "connectorId": 1.5}, "TypeConstraintViolation"),
-        ("MeterValues", {"connectorId": 1, "meterValue": []}, "OccurenceConstraintViolation"),
-        ("Heartbeat", [], "TypeConstraintViolation"),
-        ("Heartbeat", "text", "TypeConstraintViolation"),
-        ("Boil", {}, "NotImplemented"),
-        ("heartbeat", {}, "NotImplemented"),
-        ("", {}, "NotImplemented"),
-        ("../x", {}, "NotImplemented"),
-        ("__class__", {}, "NotImplemented"),
-        ("Reset", {"type": "Soft"}, "NotSupported"),
-    ],
-)
-async def test_each_fault_has_the_code_of_the_standard(cp: Wire, action: str, payload: Any, code: str) -> None:
-    answer = await cp.call(action, payload)
-    assert answer[:3] == [4, answer[1], code]
-    assert len(answer[3]) <= 255
-    assert answer[4] == {}
-    assert await alive(cp)
+async def test_each_fault_has_the_code_of_the_standard(cp: Wire) -> None:
+    for action, payload, code in FAULTS:
+        answer = await cp.call(action, payload)
+        assert answer[:3] == [4, answer[1], code]
+        assert len(answer[3]) <= 255
+        assert answer[4] == {}
+        assert await alive(cp)
 
 
 @pytest.mark.plugins("arthexis-ocpp16:ocpp16.protocol")
@@ -96,81 +96,81 @@ async def test_a_bare_host_answers_every_call_not_implemented(tmp_path: Any) -> 
             assert await cp.error(action) == "NotImplemented"
 
 
+WRONG_FRAMES = [
+    ('[2,"1","Heartbeat"]', "ProtocolError", "1"),
+    ('[2,"1"]', "ProtocolError", "1"),
+    ('[2,"1","Heartbeat",{},null]', "ProtocolError", "1"),
+    ('[2,"1",7,{}]', "ProtocolError", "1"),
+    ('[2,17,"Heartbeat",{}]', "ProtocolError", 17),
+    (f'[2,"{"i" * 37}","Heartbeat",{{}}]', "ProtocolError", "i" * 37),
+    (f'[2,"{"i" * 10_000}","Heartbeat",{{}}]', "ProtocolError", "i" * 255),
+    ('[2,"1","Heartbeat",{"a":NaN}]', "FormationViolation", "1"),
+    ('[2,"1","Heartbeat",{', "FormationViolation", "1"),
+    ('[2,"1","Heartbeat",{}] and more', "FormationViolation", "1"),
+    ('[2,"1","Heartbeat",{"a":' + '{"a":' * 5000, "FormationViolation", "1"),
+    ('[2,"1","Heartbeat",' + "[" * 40 + "]" * 40 + "]", "TypeConstraintViolation", "1"),
+    ('[2,"1","Heartbeat",{"a":1,"a":1}]', "FormationViolation", "1"),
+]
+
+
 @strict
-@pytest.mark.parametrize(
-    ("frame", "code", "message_id"),
-    [
-        ('[2,"1","Heartbeat"]', "ProtocolError", "1"),
-        ('[2,"1"]', "ProtocolError", "1"),
-        ('[2,"1","Heartbeat",{},null]', "ProtocolError", "1"),
-        ('[2,"1",7,{}]', "ProtocolError", "1"),
-        ('[2,17,"Heartbeat",{}]', "ProtocolError", 17),
-        (f'[2,"{"i" * 37}","Heartbeat",{{}}]', "ProtocolError", "i" * 37),
-        (f'[2,"{"i" * 10_000}","Heartbeat",{{}}]', "ProtocolError", "i" * 255),
-        ('[2,"1","Heartbeat",{"a":NaN}]', "FormationViolation", "1"),
-        ('[2,"1","Heartbeat",{', "FormationViolation", "1"),
-        ('[2,"1","Heartbeat",{}] and more', "FormationViolation", "1"),
-        ('[2,"1","Heartbeat",{"a":' + '{"a":' * 5000, "FormationViolation", "1"),
-        ('[2,"1","Heartbeat",' + "[" * 40 + "]" * 40 + "]", "TypeConstraintViolation", "1"),
-        ('[2,"1","Heartbeat",{"a":1,"a":1}]', "FormationViolation", "1"),
-    ],
-)
-async def test_a_strict_node_names_what_is_wrong_with_a_frame(cp: Wire, frame: str, code: str, message_id: Any) -> None:
-    heard = await answers(cp, frame)
-    assert [(kind, wire_id, said) for kind, wire_id, said, *_ in heard] == [(4, message_id, code)]
+async def test_a_strict_node_names_what_is_wrong_with_a_frame(cp: Wire) -> None:
+    for frame, code, message_id in WRONG_FRAMES:
+        heard = await answers(cp, frame)
+        assert [(kind, wire_id, said) for kind, wire_id, said, *_ in heard] == [(4, message_id, code)]
 
 
-@pytest.mark.parametrize(
-    ("frame", "message_id"),
-    [
-        ('[2,"1","Heartbeat"]', "1"),
-        ('[2,"1","Heartbeat",{},null]', "1"),
-        ('[2,"1","Heartbeat",null]', "1"),
-        ('[2,17,"Heartbeat",{}]', 17),
-        ('[2,-1,"Heartbeat",{}]', -1),
-        ('[2,123456789012345678901234567890,"Heartbeat",{}]', 123456789012345678901234567890),
-        ('[2,"","Heartbeat",{}]', ""),
-        (f'[2,"{"i" * 36}","Heartbeat",{{}}]', "i" * 36),
-        (f'[2,"{"i" * 37}","Heartbeat",{{}}]', "i" * 37),
-        (f'[2,"{"i" * 255}","Heartbeat",{{}}]', "i" * 255),
-        ('[2,"Käfer-充电","Heartbeat",{}]', "Käfer-充电"),
-        ('[2,"a\\u0000b","Heartbeat",{}]', "a\0b"),
-        ('\ufeff[2,"1","Heartbeat",{}]', "1"),
-        ('[2,"1","Heartbeat",{}]\0\0', "1"),
-        ('[2,"1","Heartbeat",{}] and more', "1"),
-        (' [ 2,\r\n\t"1",\n "Heartbeat",\n {\n }\n]\n', "1"),
-        ('[2,"1","Heartbeat",{', "1"),
-        ('[2,"1","Heartbeat",{"a":NaN}]', "1"),
-        ('[2,"1","Heartbeat",{"a":1e400,"b":' + "9" * 500 + "}]", "1"),
-        ('[2,"1","Heartbeat",{"a":"\\ud800"}]', "1"),
-        ('[2,"1","Heartbeat",{"a":1,"a":2}]', "1"),
-        ('[2,"1","Heartbeat",{"transactionId":,}]', "1"),
-        ('[2,"1","Heartbeat",{"deep":' + "[" * 40 + "]" * 40 + "}]", "1"),
-    ],
-)
-async def test_repair_mode_answers_what_it_can_make_out(cp: Wire, frame: str, message_id: Any) -> None:
-    heard = await answers(cp, frame)
-    assert [(kind, wire_id) for kind, wire_id, *_ in heard] == [(3, message_id)]
+ODD_FRAMES = [
+    ('[2,"1","Heartbeat"]', "1"),
+    ('[2,"1","Heartbeat",{},null]', "1"),
+    ('[2,"1","Heartbeat",null]', "1"),
+    ('[2,17,"Heartbeat",{}]', 17),
+    ('[2,-1,"Heartbeat",{}]', -1),
+    ('[2,123456789012345678901234567890,"Heartbeat",{}]', 123456789012345678901234567890),
+    ('[2,"","Heartbeat",{}]', ""),
+    (f'[2,"{"i" * 36}","Heartbeat",{{}}]', "i" * 36),
+    (f'[2,"{"i" * 37}","Heartbeat",{{}}]', "i" * 37),
+    (f'[2,"{"i" * 255}","Heartbeat",{{}}]', "i" * 255),
+    ('[2,"Käfer-充电","Heartbeat",{}]', "Käfer-充电"),
+    ('[2,"a\\u0000b","Heartbeat",{}]', "a\0b"),
+    ('\ufeff[2,"1","Heartbeat",{}]', "1"),
+    ('[2,"1","Heartbeat",{}]\0\0', "1"),
+    ('[2,"1","Heartbeat",{}] and more', "1"),
+    (' [ 2,\r\n\t"1",\n "Heartbeat",\n {\n }\n]\n', "1"),
+    ('[2,"1","Heartbeat",{', "1"),
+    ('[2,"1","Heartbeat",{"a":NaN}]', "1"),
+    ('[2,"1","Heartbeat",{"a":1e400,"b":' + "9" * 500 + "}]", "1"),
+    ('[2,"1","Heartbeat",{"a":"\\ud800"}]', "1"),
+    ('[2,"1","Heartbeat",{"a":1,"a":2}]', "1"),
+    ('[2,"1","Heartbeat",{"transactionId":,}]', "1"),
+    ('[2,"1","Heartbeat",{"deep":' + "[" * 40 + "]" * 40 + "}]", "1"),
+]
 
 
-@pytest.mark.parametrize(
-    "frame",
-    [
+async def test_repair_mode_answers_what_it_can_make_out(cp: Wire) -> None:
+    for frame, message_id in ODD_FRAMES:
+        heard = await answers(cp, frame)
+        assert [(kind, wire_id) for kind, wire_id, *_ in heard] == [(3, message_id)]
+
+
+IGNORED = [
         "", " ", "null", "{}", "[]", '"text"', "17", "[2]", "[null]", "true", "hello", "[5,\"1\",\"Heartbeat\",{}]",
         '[1,"1","Heartbeat",{}]', '["2","1","Heartbeat",{}]', '[2,null,"Heartbeat",{}]', '[2,[],"Heartbeat",{}]',
         '[2,{},"Heartbeat",{}]', '[2,true,"Heartbeat",{}]', '[2,1.5,"Heartbeat",{}]', '[3,"unknown",{}]',
         '[3,"unknown"]',
         '[4,"unknown","InternalError","",{}]', '[4,"unknown"]', "[3]", "[4]", '[2,' + "9" * 5000 + ',"Heartbeat",{}]',
         "[" * 100_000, '[[[2,"1","Heartbeat",{}]]]', "\0\0\0", "\ufeff",
-    ],
-)  # fmt: skip
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("mode", ["repair", "strict"])
-async def test_what_carries_no_id_is_ignored(host: Node, frame: str, mode: str) -> None:
+async def test_what_carries_no_id_is_ignored(host: Node, mode: str) -> None:
     await host.ask("stations.add", station="CP-1", no_key=True)
     await host.ask("stations.set", station="CP-1", mode=mode)
     async with wire(host.station_url("CP-1")) as cp:
         await cp.boot()
-        assert await answers(cp, frame) == []
+        for frame in IGNORED:
+            assert await answers(cp, frame) == [], frame
 
 
 async def test_a_megabyte_for_an_action_is_answered_and_not_echoed(host: Node, cp: Wire) -> None:
@@ -345,7 +345,7 @@ def test_whatever_comes_is_answered_or_ignored_and_the_socket_lives(tmp_path: An
 
         host, cp = runner.run(open_all())
 
-        @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), database=None)
         @given(FRAMES)
         def fuzz(frame: bytes) -> None:
             heard = runner.run(answers(cp, frame))

@@ -255,8 +255,10 @@ class Link:
             log.error("%s of %s is not on record: %s", frame.action, self.station.id, error)
         elif not self.late and _is_being_cancelled():
             raise error
-        else:
+        elif self.late:
             error = self.host.contain.late(ready.plugin, ready.action.name)
+        else:
+            self.host.contain.count(ready.plugin, error)
         if self.host.tells_messages:
             self.host.tell_message(self.station, frame, error)
         return self._failed(ready, frame)
