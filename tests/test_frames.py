@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from typing import Any
 
 import pytest
@@ -286,6 +287,8 @@ async def test_pings_and_pongs_of_the_station_are_taken(host: Node, cp: Wire) ->
 
 # ---------------------------------------------------------------------- fuzz
 
+EXAMPLES = int(os.environ.get("ARTHEXIS_FUZZ", "250"))
+"""Frames to try in each mode; a longer campaign: ARTHEXIS_FUZZ=20000 pytest tests/test_frames.py -k whatever."""
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4)
@@ -345,7 +348,7 @@ def test_whatever_comes_is_answered_or_ignored_and_the_socket_lives(tmp_path: An
 
         host, cp = runner.run(open_all())
 
-        @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
         @given(FRAMES)
         def fuzz(frame: bytes) -> None:
             heard = runner.run(answers(cp, frame))
