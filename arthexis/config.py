@@ -74,11 +74,14 @@ class Stations(Section, frozen=True):
     ping_interval_s: Annotated[float, _doc("Seconds of silence before a ping; 0 sends none", ge=0)] = 60.0
     call_timeout_s: Annotated[float, _doc("How long a station may take to answer a CALL", gt=0)] = 30.0
     handler_timeout_s: Annotated[float, _doc("How long an action may take before InternalError", gt=0)] = 10.0
+    send_timeout_s: Annotated[float, _doc("How long a station may leave what it is sent unread (1013)", gt=0)] = 30.0
     max_frame_bytes: Annotated[int, _doc("The largest frame; a larger one closes the socket (1009)", ge=1024)] = 1 << 20
     frames_per_s: Annotated[float, _doc("Frames a second one station may send before it is slowed down", gt=0)] = 500.0
     frames_burst: Annotated[int, _doc("Frames it may send at once", ge=1)] = 2000
     max_stations: Annotated[int, _doc("Sockets at once", ge=1)] = 20_000
-    failed_logins_per_minute: Annotated[int, _doc("Failed logins looked at from one address", ge=1)] = 10
+    failed_logins_per_minute: Annotated[
+        int, _doc("Failed logins looked at for one station from one address; ten times as many for either", ge=1)
+    ] = 10
     backlog: Annotated[int, _doc("Connections that may wait to be accepted", ge=1)] = 4096
 
 

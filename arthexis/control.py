@@ -170,7 +170,7 @@ def _key(text: str | None) -> bytes:
     secret = keys.from_hex(text)
     if secret is None:
         raise DomainError(
-            "a key must be 40 hexadecimal digits of random bytes",
+            "a key must be 32 to 40 hexadecimal digits of 16 to 20 random bytes",
             place="stations add --key",
             cure="Leave --key out and Arthexis makes one",
         )
@@ -217,6 +217,7 @@ async def stations_approve(host: Host, station: str, no_key: bool = False) -> di
         if found is None:
             return stations.add(db, station, stored, at, registration="Accepted")
         stations.register(db, found.row, "Accepted")
+        stations.forget_refused(db, found.identity)
         return found
 
     known = await host.database.read(lambda db: stations.find(db, station)) is not None
@@ -254,12 +255,18 @@ async def stations_reject(host: Host, station: str) -> dict[str, Any]:
 
 
 @request("operator")
-async def stations_set(host: Host, station: str, mode: str | None = None, zone: str | None = None) -> dict[str, Any]:
-    """Change how a station's frames are taken: ``mode`` strict, repair or node; ``zone`` an IANA name."""
+async def stations_set(
+    host: Host, station: str, mode: str | None = None, zone: str | None = None, ping: str | float | None = None
+) -> dict[str, Any]:
+    """Change how a station is treated: ``mode`` strict, repair or node; ``zone`` IANA name; ``ping`` seconds or node.
+
+    ``ping`` is the silence after which it is pinged, from its next connection on; 0 for one that cannot be pinged.
+    """
     if mode not in {None, "strict", "repair", "node"}:
         raise DomainError(f"no mode {mode!r}", place="station", cure="Use strict, repair or node")
     if zone is not None:
         _check_zone(zone)
+    seconds = _seconds(ping)
 
     def change(db: Connection) -> stations.Found:
         found = stations.required(db, station)
@@ -267,6 +274,8 @@ async def stations_set(host: Host, station: str, mode: str | None = None, zone: 
             stations.set_mode(db, found.row, None if mode == "node" else mode)
         if zone is not None:
             stations.set_zone(db, found.row, zone)
+        if ping is not None:
+            stations.set_ping(db, found.row, seconds)
         return stations.required(db, station)
 
     found = await host.journal.write(change)
@@ -274,7 +283,23 @@ async def stations_set(host: Host, station: str, mode: str | None = None, zone: 
     if link is not None:
         link.station.strict = (found.mode or host.settings.stations.mode) == "strict"
         link.station.zone = ZoneInfo(found.zone) if found.zone else host.zone
-    return {"station": found.identity, "mode": found.mode, "zone": found.zone}
+    return {
+        "station": found.identity,
+        "mode": found.mode,
+        "zone": found.zone,
+        "ping_interval_s": found.ping_interval_s,
+    }
+
+
+def _seconds(ping: str | float | None) -> float | None:
+    """The seconds that were meant; None for the node's own."""
+    try:
+        seconds = None if ping is None or ping == "node" else float(ping)
+    except ValueError:
+        seconds = -1.0
+    if seconds is not None and not 0 <= seconds < 86_400:
+        raise DomainError(f"no interval {ping!r}", place="station", cure="Use seconds, 0 for no pings, or node")
+    return seconds
 
 
 def _check_zone(zone: str) -> None:

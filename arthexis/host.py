@@ -30,7 +30,7 @@ from arthexis.errors import PluginError, Unavailable
 from arthexis.lifespans import Lifespans
 from arthexis.ocppj.dialect import dialects
 from arthexis.ocppj.gate import Gate
-from arthexis.ocppj.link import GOING_AWAY, Link
+from arthexis.ocppj.link import Link
 from arthexis.plugins.compose import Composition
 from arthexis.plugins.contain import Contain
 from arthexis.plugins.registry import Deciders, tell
@@ -152,10 +152,10 @@ class Host:
         await self.close_files()
 
     async def close_links(self) -> None:
-        """Tell every station that the node goes away (1001)."""
-        links = list(self.gate.links.values()) if hasattr(self, "gate") else []
-        closing = (link.close(GOING_AWAY, "the node is stopping") for link in links)
-        await asyncio.gather(*closing, return_exceptions=True)
+        """Let no more stations in, and tell those that are here that the node goes away (1001)."""
+        if hasattr(self, "gate"):
+            closing = (link.go_away("the node is stopping") for link in self.gate.shut())
+            await asyncio.gather(*closing, return_exceptions=True)
 
     def chains(self) -> list[tuple[migrate.Chain, list[Plugin]]]:
         """Every chain of migrations, the host's first, with the plugins that need it."""
@@ -236,11 +236,11 @@ class Host:
 
     def remote_of(self, request: BaseRequest) -> str:
         """The address a request comes from; forwarded headers count only from a trusted proxy."""
-        direct = request.remote or ""
-        if direct in self.settings.http.trusted_proxies:
-            forwarded = request.headers.get("X-Forwarded-For", "").split(",")[-1].strip()
-            return _address(forwarded) or direct
-        return direct
+        nearest, trusted = request.remote or "", self.settings.http.trusted_proxies
+        hops = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",") if nearest in trusted else []
+        while hops and nearest in trusted and (hop := _address(hops.pop().strip())) is not None:
+            nearest = hop
+        return nearest
 
     async def decide_connection(self, request: ConnectionRequest) -> Admission:
         """Whether a socket may open; fails closed."""
@@ -327,21 +327,19 @@ class Host:
     # ------------------------------------------------------------------ keeping time
 
     async def _sweep(self) -> None:
-        """Look after links whose handlers take long, and remember when stations were last heard."""
-        limit = self.settings.stations.handler_timeout_s
+        """Look after the links, and remember when stations were last heard."""
         seen_at = self.loop.time()
         while True:
             await asyncio.sleep(SWEEP_S)
             now = self.loop.time()
-            for link in list(self.gate.links.values()):
-                if link.busy_since:
-                    if now - link.busy_since > limit:
-                        link.give_up()
-                    elif now - link.busy_since > SWEEP_S:
-                        link.hand_over()
+            self._look_after_links(now)
             if now - seen_at >= SEEN_S:
                 self._note_seen(seen_at, now)
                 seen_at = now
+
+    def _look_after_links(self, now: float) -> None:
+        for link in list(self.gate.links.values()):
+            link.look_after(now)
 
     def _note_seen(self, since: float, now: float) -> None:
         at = self.clock.now()

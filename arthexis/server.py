@@ -26,6 +26,7 @@ log = logging.getLogger("arthexis.host")
 
 EXIT_DISK = 70
 STOP_S = 10.0
+REQUEST_S = 10.0
 CONTROL = "control.json"
 LOCK = "lock"
 
@@ -71,7 +72,9 @@ async def serve(host: Host, say: Callable[[str], None]) -> int:
         system.on_signals(host.loop, stopping.set)
         for line in greeting(host):
             say(line)
-        return await _until(stopping, host)
+        status = await _until(stopping, host)
+    system.ignore_signals(host.loop)
+    return status
 
 
 @asynccontextmanager
@@ -105,7 +108,9 @@ async def _listening(host: Host, stop: Callable[[], None]) -> AsyncIterator[None
     """Listen, and tell commands where."""
     token = secrets.token_urlsafe(32)
     app = application(host, token, stop)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S, handle_signals=False)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=STOP_S, keepalive_timeout=REQUEST_S, handle_signals=False
+    )
     await runner.setup()
     http = host.settings.http
     site = web.TCPSite(runner, http.host, http.port, backlog=host.settings.stations.backlog)
@@ -124,6 +129,7 @@ async def _listening(host: Host, stop: Callable[[], None]) -> AsyncIterator[None
     try:
         yield
     finally:
+        await site.stop()
         await host.close_links()
         await runner.cleanup()
 

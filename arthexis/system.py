@@ -16,6 +16,7 @@ from typing import IO, Any, TypeVar
 T = TypeVar("T")
 WINDOWS = sys.platform == "win32"
 SIOCGIFADDR = 0x8915
+STOPS = ("SIGINT", "SIGTERM", "SIGBREAK")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -32,7 +33,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
     """Call ``stop`` when the process is asked to end."""
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+    for name in STOPS:
         number = getattr(signal, name, None)
         if number is None:
             continue
@@ -40,6 +41,16 @@ def on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Non
             loop.add_signal_handler(number, stop)
         except (NotImplementedError, RuntimeError):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+
+
+def ignore_signals(loop: asyncio.AbstractEventLoop) -> None:
+    """Be deaf to ``on_signals``' signals from now on: who ends in order is not to be hurried by a second one."""
+    for name in STOPS:
+        number = getattr(signal, name, None)
+        if number is not None:
+            with contextlib.suppress(NotImplementedError, RuntimeError):
+                loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
 
 
 def raise_file_limit() -> None:

@@ -41,6 +41,7 @@ FIND = Prepared(
         station.c.key_salt,
         station.c.key_hash,
         station.c.plain,
+        station.c.ping_interval_s,
     ).where(station.c.identity_key == bind("identity_key"))
 )
 ADD = Prepared(
@@ -117,6 +118,7 @@ class Found(NamedTuple):
     zone: str | None
     key: StoredKey | None
     plain: bool
+    ping_interval_s: float | None = None
 
 
 def find(db: Connection, identity: str) -> Found | None:
@@ -125,13 +127,17 @@ def find(db: Connection, identity: str) -> Found | None:
     if row is None:
         return None
     key = StoredKey(bytes(row[5]), bytes(row[6])) if row[5] is not None else None
-    return Found(row[0], row[1], row[2], row[3], row[4], key, bool(row[7]))
+    return Found(row[0], row[1], row[2], row[3], row[4], key, bool(row[7]), row[8])
 
 
 def valid_identity(identity: str) -> bool:
-    """Whether a text can be a station's identity: 1 to 48 printable characters, no slash, colon or space at an end."""
+    """Whether a text can be a station's identity: 1 to 48 printable ASCII characters, no slash, colon or outer space.
+
+    Other alphabets hold characters that look alike, and bytes that every station would encode in its own way.
+    """
     return (
         0 < len(identity) <= MAX_IDENTITY
+        and identity.isascii()
         and identity.isprintable()
         and identity == identity.strip()
         and not any(c in identity for c in "/\\:")
@@ -152,7 +158,7 @@ def add(
         raise DomainError(
             f"{identity!r} cannot be a station's identity",
             place="station",
-            cure=f"Use 1 to {MAX_IDENTITY} printable characters without / \\ or :",
+            cure=f"Use 1 to {MAX_IDENTITY} printable ASCII characters without / \\ or :",
         )
     if find(db, identity) is not None:
         raise DomainError(
@@ -168,7 +174,7 @@ def add(
         key_hash=key.digest if key else None,
         plain=key is None,
     )
-    db.run(FORGET, identity_key=folded(identity))
+    forget_refused(db, identity)
     return Found(row[0] if row else 0, identity, registration, None, None, key, key is None)
 
 
@@ -220,6 +226,11 @@ def refuse(
     db.run(FORGET_OLDEST)
 
 
+def forget_refused(db: Connection, identity: str) -> None:
+    """Take a station out of the inbox."""
+    db.run(FORGET, identity_key=folded(identity))
+
+
 def rows(db: Connection) -> list[dict[str, Any]]:
     """Every station as a plain record, without its key."""
     hidden = {"key_salt", "key_hash", "identity_key"}
@@ -252,6 +263,11 @@ def set_mode(db: Connection, row: int, mode: str | None) -> None:
 def set_zone(db: Connection, row: int, zone: str | None) -> None:
     """Set the zone of a station's timestamps that name none."""
     db.core.execute(sa.update(station).where(station.c.id == row).values(zone=zone))
+
+
+def set_ping(db: Connection, row: int, seconds: float | None) -> None:
+    """Set after how many seconds of silence a station is pinged, 0 for never; None follows the node."""
+    db.core.execute(sa.update(station).where(station.c.id == row).values(ping_interval_s=seconds))
 
 
 def register(db: Connection, row: int, registration: str) -> None:

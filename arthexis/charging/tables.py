@@ -20,6 +20,7 @@ station = sa.Table(
     sa.Column("registration", sa.Text, comment="Accepted, Pending or Rejected; null: never booted"),
     sa.Column("mode", sa.Text, comment="strict or repair; null: the node's"),
     sa.Column("zone", sa.Text, comment="IANA zone of timestamps without one; null: the node's"),
+    sa.Column("ping_interval_s", sa.Float, comment="seconds of silence before a ping, 0: none; null: the node's"),
     sa.Column("key_salt", sa.LargeBinary),
     sa.Column("key_hash", sa.LargeBinary),
     sa.Column("plain", sa.Boolean, nullable=False, default=False, comment="connects without a key, by choice"),

@@ -45,7 +45,7 @@ def show_(station: str, as_json: bool) -> None:
 @stations.command()
 @click.argument("station")
 @click.option("--no-key", is_flag=True, help="Let it connect without a key (a plain station).")
-@click.option("--key", metavar="HEX", help="A key made elsewhere: 40 hexadecimal digits.")
+@click.option("--key", metavar="HEX", help="A key made elsewhere: 32 to 40 hexadecimal digits.")
 @show.json_option
 def add(station: str, no_key: bool, key: str | None, as_json: bool) -> None:
     """Add a station and print its URL and key."""
@@ -97,10 +97,11 @@ def reject(station: str, as_json: bool) -> None:
 @click.argument("station")
 @click.option("--mode", type=click.Choice(["strict", "repair", "node"]), help="How its frames are taken.")
 @click.option("--zone", help="IANA zone of its timestamps that name none.")
+@click.option("--ping", metavar="SECONDS", help="Silence after which it is pinged; 0 for never, or node.")
 @show.json_option
-def set_(station: str, mode: str | None, zone: str | None, as_json: bool) -> None:
+def set_(station: str, mode: str | None, zone: str | None, ping: str | None, as_json: bool) -> None:
     """Change how a station is treated."""
-    found = ask("stations.set", station=station, mode=mode, zone=zone)
+    found = ask("stations.set", station=station, mode=mode, zone=zone, ping=ping)
     if as_json:
         show.as_json(found)
     else:
@@ -122,3 +123,4 @@ def _credentials(found: dict[str, Any], *, as_json: bool) -> None:
         click.echo(f"  key (text)   {found['key']}")
     click.echo(f"  key (hex)    {found['key_hex']}")
     click.echo("  The key is shown this once. HTTP Basic, security profile 1 (AuthorizationKey).")
+    click.echo("  The station needs it from its next connection on; one that is connected now stays so.")

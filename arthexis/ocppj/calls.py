@@ -95,7 +95,9 @@ def _object(raw: bytes) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(raw)
     except frames.READ_FAILURES:
-        value = None
+        raise CallFailed("invalid answer", "the answer is not JSON") from None
+    if value is None:
+        return {}
     if not isinstance(value, dict):
         raise CallFailed("invalid answer", "the answer is no JSON object")
     return value

@@ -6,6 +6,7 @@ Nothing here raises: what cannot be read comes back as ``Unreadable``.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -26,6 +27,7 @@ READ_FAILURES: Final = (msgspec.MsgspecError, UnicodeDecodeError, ValueError, Re
 _call = msgspec.json.Decoder(tuple[int, str, str, msgspec.Raw]).decode
 _any = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _value = msgspec.json.Decoder().decode
+_head = re.compile(rb'\s*\[\s*([234])\s*,\s*(?:"([ !#-[\]-~]{1,36})"|(-?\d{1,18}))\s*,\s*(?:"([A-Za-z]{1,50})")?').match
 encode = msgspec.json.Encoder().encode
 
 
@@ -88,14 +90,24 @@ def _look_again(data: bytes, received_at: datetime, *, strict: bool) -> Frame:
     try:
         parts = _any(data)
     except READ_FAILURES as fault:
-        if strict:
-            return Unreadable(Fault.UNREADABLE, str(fault))
-        found = read_broken(data.decode("utf-8", "replace"))
+        found = None if strict else read_broken(data.decode("utf-8", "replace"))
         if found is None:
-            return Unreadable(Fault.UNREADABLE, "not JSON")
+            return _unreadable(data, str(fault))
         rest = [found.action, found.payload]
         return _frame(data, received_at, found.message_type, found.message_id, rest, found.repairs, strict=False)
     return _of_parts(data, received_at, parts, strict=strict)
+
+
+def _unreadable(data: bytes, reason: str) -> Frame:
+    """What is no JSON; where it begins as a CALL or as an answer does, whoever waits for it can be told."""
+    head = _head(data)
+    if head is None:
+        return Unreadable(Fault.UNREADABLE, reason)
+    kind, text, number, action = head.groups()
+    wire_id = text.decode() if text is not None else int(number)
+    if kind != b"2":
+        return Result(str(wire_id), b"")
+    return Unreadable(Fault.UNREADABLE, reason, wire_id, action.decode() if action else None)
 
 
 def _of_parts(data: bytes, received_at: datetime, parts: list[msgspec.Raw], *, strict: bool) -> Frame:
@@ -133,8 +145,10 @@ def _frame(
     """A CALL from its parts, or why it is none."""
     action, payload = rest
     if kind != CALL:
-        if kind in (RESULT, ERROR) and not strict:
-            return Result(str(wire_id), b"") if kind == RESULT else Error(str(wire_id), "", "", {})
+        if kind == RESULT and not strict:
+            return Result(str(wire_id), payload or b"{}")
+        if kind == ERROR and not strict:
+            return Error(str(wire_id), str(action or ""), "", {})
         return Unreadable(Fault.ENVELOPE, "unknown message type")
     is_number = type(wire_id) is int
     if type(wire_id) is not str and (strict or not is_number):

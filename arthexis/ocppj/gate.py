@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,24 +21,28 @@ from arthexis.charging.keys import matches
 from arthexis.charging.station import Station
 from arthexis.charging.stations import Found
 from arthexis.db.statements import Connection
+from arthexis.ocppj.attempts import Attempts, Swaps
 from arthexis.ocppj.dialect import Dialect
 from arthexis.ocppj.link import POLICY, Link
 
 if TYPE_CHECKING:
+    from aiohttp.web import BaseRequest
+
     from arthexis.host import Host
 
 log = logging.getLogger("arthexis.ocppj")
 
 QUERY_NAMES = ("cid", "chargePointId", "charge_point_id", "chargeBoxId", "charge_box_id", "chargerId")
 ENDPOINTS = {"", "ocpp"}
-MOST_ADDRESSES = 10_000
+VERSIONS = {"13", "8", "7"}
+MOST_WAITING = 100
 UNAUTHORIZED = "This station is not known here, or its key is wrong.\n"
 
 
 def identity_of(raw_path: str, query: Iterable[tuple[str, str]]) -> str | None:
     """The identity a URL names: a query member of a known name, else the last path segment, decoded once."""
     for name, value in query:
-        if name in QUERY_NAMES:
+        if name in QUERY_NAMES and value:
             return value
     segments = [segment for segment in raw_path.partition("?")[0].split("/") if segment]
     last = unquote(segments[-1], errors="replace") if segments else ""
@@ -63,46 +66,13 @@ def credentials(header: str | None) -> tuple[str, bytes] | None:
     return (user.decode("utf-8", "replace"), password) if colon else None
 
 
-class Attempts:
-    """Failed logins per address: so many a minute are looked at; those who were right before are never locked out."""
-
-    def __init__(self, per_minute: int) -> None:
-        """Allow ``per_minute`` failed logins from one address."""
-        self._per_minute = per_minute
-        self._failed: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._good: OrderedDict[tuple[str, str], None] = OrderedDict()
-
-    def allowed(self, address: str, identity: str, now: float) -> bool:
-        """Whether this login is looked at at all."""
-        return (address, identity) in self._good or self._left(address, now) >= 1
-
-    def failed(self, address: str, identity: str, now: float) -> None:
-        """A login was wrong."""
-        self._good.pop((address, identity), None)
-        self._failed[address] = (max(0.0, self._left(address, now) - 1), now)
-        self._failed.move_to_end(address)
-        while len(self._failed) > MOST_ADDRESSES:
-            self._failed.popitem(last=False)
-
-    def succeeded(self, address: str, identity: str) -> None:
-        """A login was right."""
-        self._good[address, identity] = None
-        self._good.move_to_end((address, identity))
-        while len(self._good) > 2 * MOST_ADDRESSES:
-            self._good.popitem(last=False)
-
-    def _left(self, address: str, now: float) -> float:
-        tokens, since = self._failed.get(address, (float(self._per_minute), now))
-        return min(float(self._per_minute), tokens + (now - since) * self._per_minute / 60)
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A station that may come in, or why it may not (``status`` is the HTTP status then)."""
+    """A station that may come in and after how much silence it is pinged, or why it may not come in."""
 
     station: Station | None
     reason: str = ""
-    status: int = 401
+    ping_interval_s: float | None = None
 
 
 class Gate:
@@ -113,6 +83,14 @@ class Gate:
         self.host = host
         self.links: dict[str, Link] = {}
         self._attempts = Attempts(host.settings.stations.failed_logins_per_minute)
+        self._swaps = Swaps()
+        self._arriving = 0
+        self._shut = False
+
+    def shut(self) -> list[Link]:
+        """Let nobody in any more; the links that are open."""
+        self._shut = True
+        return list(self.links.values())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one handshake and, if it succeeds, the socket until its end."""
@@ -121,35 +99,36 @@ class Gate:
             raise web.HTTPNotFound(text="Add the station's identity to the URL: ws://…/ocpp/<identity>\n")
         if not stations.valid_identity(identity):
             raise web.HTTPBadRequest(text="The last part of the URL cannot be a station's identity.\n")
-        if len(self.links) >= self.host.settings.stations.max_stations:
-            raise web.HTTPServiceUnavailable(text="Too many stations are connected.\n")
+        if not _is_handshake(request):
+            raise web.HTTPBadRequest(text="This is no WebSocket handshake (RFC 6455 §4.2.1).\n")
         entry = await self.admit(identity, request)
         if entry.station is None:
             return await self._refuse(identity, request, entry)
-        return await self._serve(request, entry.station)
+        return await self._serve(request, entry.station, entry.ping_interval_s)
 
     async def admit(self, identity: str, request: web.Request) -> Entry:
         """Whether this handshake may become a socket, and as which station."""
         host, address, now = self.host, self.host.remote_of(request), self.host.loop.time()
-        presented = credentials(request.headers.get(hdrs.AUTHORIZATION))
-        if presented is not None and not self._attempts.allowed(address, folded(identity), now):
-            return Entry(None, "too many failed logins from this address")
+        key, presented = folded(identity), credentials(request.headers.get(hdrs.AUTHORIZATION))
+        if presented is not None and not self._attempts.allowed(address, key, now):
+            return Entry(None, "too many failed logins")
         found = await host.journal.write(lambda db: stations.find(db, identity))
         reason = self._fault(found, identity, presented)
         if found is not None and reason is None:
-            self._attempts.succeeded(address, folded(identity))
+            self._attempts.succeeded(address, key)
+        elif found is None and (host.open or self._may_wait()):
+            reason = None
         elif presented is not None:
-            self._attempts.failed(address, folded(identity), now)
-        if found is None:
-            found, reason = await self._unknown(identity, reason)
+            self._attempts.failed(address, key, now)
         if reason is not None:
             return Entry(None, reason)
-        admission = await host.decide_connection(
-            ConnectionRequest(found.identity if found else identity, address, found is not None)
-        )
+        asked = ConnectionRequest(found.identity if found else identity, address, found is not None)
+        admission = await host.decide_connection(asked)
         if not admission.admit:
             return Entry(None, admission.reason or "refused by a plugin")
-        return Entry(self._station(found, identity))
+        if found is None and host.open:
+            found = await self._added(identity)
+        return Entry(self._station(found, identity), ping_interval_s=found.ping_interval_s if found else None)
 
     def _fault(self, found: Found | None, identity: str, presented: tuple[str, bytes] | None) -> str | None:
         """What is wrong with the credentials, or None. Unknown stations cost the same time as known ones."""
@@ -165,22 +144,25 @@ class Gate:
             return "the user name is not the station's identity"
         return None if right and found.key is not None else "wrong key"
 
-    async def _unknown(self, identity: str, reason: str | None) -> tuple[Found | None, str | None]:
-        """An open node adds an unknown station; one that admits pending ones lets it in to wait."""
-        host = self.host
-        if host.open:
-            at = host.clock.now()
+    def _may_wait(self) -> bool:
+        """Whether an unknown station is let in to wait for approval; so many at once, so that others find room."""
+        if not self.host.admits_pending():
+            return False
+        return sum(not link.station.known for link in self.links.values()) < MOST_WAITING
 
-            def admitted(db: Connection) -> Found:
-                return stations.find(db, identity) or stations.add(db, identity, None, at, registration="Accepted")
+    async def _added(self, identity: str) -> Found:
+        """An open node adds an unknown station."""
+        at = self.host.clock.now()
 
-            return await host.journal.write(admitted), None
-        return None, None if host.admits_pending() else reason
+        def admitted(db: Connection) -> Found:
+            return stations.find(db, identity) or stations.add(db, identity, None, at, registration="Accepted")
+
+        return await self.host.journal.write(admitted)
 
     def _station(self, found: Found | None, identity: str) -> Station:
+        strict = ((found and found.mode) or self.host.settings.stations.mode) == "strict"
         if found is None:
-            return Station(identity, None, "Pending", zone=self.host.zone)
-        strict = (found.mode or self.host.settings.stations.mode) == "strict"
+            return Station(identity, None, "Pending", strict, self.host.zone)
         zone = ZoneInfo(found.zone) if found.zone else self.host.zone
         return Station(found.identity, found.row, found.registration, strict, zone, not found.plain)
 
@@ -191,23 +173,28 @@ class Gate:
         self.host.journal.note(lambda db: stations.refuse(db, identity, address, entry.reason, at))
         raise web.HTTPUnauthorized(text=UNAUTHORIZED, headers={hdrs.WWW_AUTHENTICATE: 'Basic realm="ocpp"'})
 
-    async def _serve(self, request: web.Request, station: Station) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, station: Station, ping_interval_s: float | None) -> web.StreamResponse:
         """Finish the handshake, take the identity over, and run the link."""
         names = offered(request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, []))
         dialect, agreed = self.choose(names, station)
-        ws = await self._prepared(request, agreed)
+        ws = await self._prepared(request, station, agreed, ping_interval_s)
         if dialect is None:
             await ws.close(code=POLICY, message=b"no subprotocol in common")
             return ws
-        link = Link(self.host, ws, station, dialect, self.host.remote_of(request))
-        await self._take_over(link)
+        link = Link(self.host, ws, request.protocol, station, dialect, self.host.remote_of(request))
+        if self._take_over(link):
+            await self._run(link)
+        else:
+            await ws.close(code=POLICY, message=b"a station with a key has this identity")
+        return ws
+
+    async def _run(self, link: Link) -> None:
+        reason = "the node ended the connection"
         try:
             reason = await link.run()
         finally:
-            last = self._leave(link)
-        if last:
-            self.host.tell_disconnected(link, reason)
-        return ws
+            if self._leave(link):
+                self.host.tell_disconnected(link, reason)
 
     def choose(self, names: list[str], station: Station) -> tuple[Dialect | None, str | None]:
         """The dialect to speak and the name to answer: the first offered that is known, whatever its case.
@@ -222,35 +209,53 @@ class Gate:
             return None, None
         return next(iter(ours.values())), None
 
-    async def _prepared(self, request: web.Request, agreed: str | None) -> web.WebSocketResponse[Any]:
-        """The open socket. The library reads one header line only, so the request is told our choice."""
+    async def _prepared(
+        self, request: web.Request, station: Station, agreed: str | None, ping_interval_s: float | None
+    ) -> web.WebSocketResponse[Any]:
+        """The open socket, if there is room. The library reads one header line, so the request is told our choice."""
         limits = self.host.settings.stations
+        full = len(self.links) + self._arriving >= limits.max_stations and folded(station.id) not in self.links
+        if full or self._shut:
+            raise web.HTTPServiceUnavailable(
+                text="The node is stopping.\n" if self._shut else "Too many stations are connected.\n",
+                headers={hdrs.RETRY_AFTER: "10"},
+            )
         ws = web.WebSocketResponse(
             protocols=(agreed,) if agreed else (),
-            heartbeat=limits.ping_interval_s or None,
-            max_msg_size=limits.max_frame_bytes,
+            heartbeat=(limits.ping_interval_s if ping_interval_s is None else ping_interval_s) or None,
+            max_msg_size=limits.max_frame_bytes + 1,
             compress=False,
             decode_text=False,
+            autoping=False,
             timeout=2.0,
         )
-        chosen = CIMultiDict(request.headers)
-        chosen.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
-        if agreed:
-            chosen[hdrs.SEC_WEBSOCKET_PROTOCOL] = agreed
-        await ws.prepare(request.clone(headers=chosen))
+        self._arriving += 1
+        try:
+            await ws.prepare(_told(request, agreed))
+        finally:
+            self._arriving -= 1
         return ws
 
-    async def _take_over(self, link: Link) -> None:
-        """The newest authenticated socket owns the identity; the one before is closed and touches nothing."""
-        key = folded(link.station.id)
+    def _take_over(self, link: Link) -> bool:
+        """The newest authenticated socket owns the identity; the one before is closed and touches nothing.
+
+        False if the identity belongs to a socket with a key and this one has none (it came while that was added).
+        """
+        key, station = folded(link.station.id), link.station
         before = self.links.get(key)
+        if before is not None and before.station.authenticated and not station.authenticated:
+            return False
         self.links[key] = link
-        if before is not None:
-            log.info("%s reconnected; its older socket is closed", link.station.id, extra={"station": link.station.id})
-            before.calls.gone("replaced by a newer connection")
-            self.host.spawn(before.close(POLICY, "replaced by a newer connection"), f"closing {link.station.id}")
-        else:
+        if before is None:
             self.host.tell_connected(link)
+            return True
+        log.info("%s reconnected; its older socket is closed", station.id, extra={"station": station.id})
+        if self._swaps.flap(key, self.host.loop.time()):
+            said = "%s: sockets from %s and %s take its identity from each other; are there two of this identity?"
+            log.warning(said, station.id, before.remote, link.remote, extra={"station": station.id})
+        before.calls.gone("replaced by a newer connection")
+        self.host.spawn(before.close(POLICY, "replaced by a newer connection"), f"closing {station.id}")
+        return True
 
     def _leave(self, link: Link) -> bool:
         """Free the link's place; False if a newer link has it."""
@@ -259,3 +264,27 @@ class Gate:
             return False
         del self.links[key]
         return True
+
+
+def _is_handshake(request: web.Request) -> bool:
+    """Whether the library will take this for a handshake, so that nothing is done for one that fails."""
+    try:
+        nonce = base64.b64decode(request.headers.get(hdrs.SEC_WEBSOCKET_KEY, ""))
+    except (binascii.Error, ValueError):
+        return False
+    return len(nonce) == 16 and request.headers.get(hdrs.SEC_WEBSOCKET_VERSION) in VERSIONS
+
+
+def _told(request: web.Request, agreed: str | None) -> BaseRequest:
+    """The request as the library must see it: with our choice as the only subprotocol that it offers.
+
+    Some stations forget ``Connection: Upgrade``; that they ask for a WebSocket is clear enough.
+    """
+    headers = CIMultiDict(request.headers)
+    headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
+    if agreed:
+        headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = agreed
+    told = request.clone(headers=headers)
+    if not told._message.upgrade:
+        told._message = told._message._replace(upgrade=True)
+    return told

@@ -12,6 +12,7 @@ from collections import deque
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from arthexis.charging.messages import INSERT as LOG
@@ -28,19 +29,29 @@ from arthexis.ocppj.repair import Unmendable, classify, mend
 from arthexis.ocppj.replies import Replies
 
 if TYPE_CHECKING:
+    from aiohttp.web_protocol import RequestHandler
+
     from arthexis.host import Host
 
 log = logging.getLogger("arthexis.ocppj")
 
 MOST_WAITING: Final = 64
 CROWDED_S: Final = 0.05
+SLOW_S: Final = 0.25
+CUT_S: Final = 2.0
+FINISH_S: Final = 1.0
+MOST_LOGGED_NAME: Final = 100
+PAGE_BITS: Final = 12
 TEXT: Final = WSMsgType.TEXT
 CLOSE_BINARY: Final = 1003
 CLOSE_TEXT: Final = 1007
 GOING_AWAY: Final = 1001
 POLICY: Final = 1008
+SLOW_CONSUMER: Final = 1013
 ANSWERED: Final = b"[3,"
 """How a CALLRESULT begins. Only these are given again: what was refused is tried anew, as it may succeed now."""
+UNSPEAKABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
+"""What encoding an answer may raise: members of kinds, sizes or texts that JSON has no word for."""
 
 
 class Link:
@@ -51,9 +62,11 @@ class Link:
         "_closing",
         "_counted_at",
         "_finished",
+        "_flow",
         "_limits",
         "_reader",
         "_replies",
+        "_stuck_since",
         "_time",
         "_tokens",
         "_waiting",
@@ -69,11 +82,18 @@ class Link:
     )
 
     def __init__(
-        self, host: Host, ws: web.WebSocketResponse[Any], station: Station, dialect: Dialect, remote: str
+        self,
+        host: Host,
+        ws: web.WebSocketResponse[Any],
+        flow: RequestHandler,
+        station: Station,
+        dialect: Dialect,
+        remote: str,
     ) -> None:
-        """Stand on a prepared WebSocket whose messages are bytes."""
+        """Stand on a prepared WebSocket whose messages are bytes; ``flow`` is the connection beneath it."""
         self.host = host
         self.ws = ws
+        self._flow = flow
         self.station = station
         self.dialect = dialect
         self.remote = remote
@@ -83,7 +103,8 @@ class Link:
         self.heard = self._time()
         self.busy_since = 0.0
         self.late = False
-        self._tokens = self._limits.frames_burst
+        self._stuck_since = 0.0
+        self._tokens = float(self._limits.frames_burst)
         self._counted_at = self.heard
         self._replies = Replies()
         self._waiting: deque[frames.Call] = deque()
@@ -111,16 +132,38 @@ class Link:
     async def _read(self) -> None:
         me = self._reader = asyncio.current_task()
         receive = self.ws.receive
-        while self._reader is me:
-            message = await receive()
-            if message.type is TEXT:
-                await self._text(message.data, me)
-            elif message.type is WSMsgType.BINARY:
-                await self.close(CLOSE_BINARY, "binary frames are not OCPP-J")
-            else:
-                break
-        if self._reader is me and not self._finished.done():
-            self._finished.set_result(None)
+        try:
+            while self._reader is me:
+                message = await receive()
+                if message.type is TEXT and self._closing is None:
+                    await self._text(message.data, me)
+                elif not await self._control(message):
+                    break
+        finally:
+            if self._reader is me and not self._finished.done():
+                self._finished.set_result(None)
+
+    async def _control(self, message: Any) -> bool:
+        """Take a message that is no text; False if it was the last. A ping or pong shows that the station lives."""
+        if message.type is WSMsgType.BINARY:
+            await self.close(CLOSE_BINARY, "binary frames are not OCPP-J")
+        elif message.type is TEXT:
+            log.debug("%s still speaks on a socket that is being closed", self.station.id)
+        elif message.type is WSMsgType.PING:
+            await self._hear(message.data)
+            await self._send(message.data, WSMsgType.PONG)
+        elif message.type is WSMsgType.PONG:
+            await self._hear(message.data)
+        else:
+            return False
+        return True
+
+    async def _hear(self, data: bytes) -> None:
+        """The station lives, whatever it sent; a large message counts for more than one."""
+        self.heard = self._time()
+        self._tokens -= 1 + (len(data) >> PAGE_BITS)
+        if self._tokens < 0 or len(self._waiting) >= MOST_WAITING:
+            await self._hold_back()
 
     async def _text(self, data: bytes, me: asyncio.Task[Any] | None) -> None:
         """Take one text message."""
@@ -128,19 +171,20 @@ class Link:
             await self.close(CLOSE_TEXT, "not UTF-8")
             return
         self.heard = self._time()
-        self._tokens -= 1
+        self._tokens -= 1 + (len(data) >> PAGE_BITS)
         if self._tokens < 0 or len(self._waiting) >= MOST_WAITING:
             await self._hold_back()
         frame = frames.read(data, self.host.clock.now(), strict=self.station.strict)
         if type(frame) is not frames.Call:
             await self._other(frame, data)
-            return
-        self._waiting.append(frame)
-        if self._answering is None:
+        elif self._answering is not None:
+            self._waiting.append(frame)
+        else:
             self._answering = me
             try:
+                await self._answer(frame, self.heard)
                 while self._waiting:
-                    await self._answer(self._waiting.popleft())
+                    await self._answer(self._waiting.popleft(), self._time())
             finally:
                 self._answering = None
 
@@ -148,7 +192,7 @@ class Link:
         """Read no more for a while: a station that floods is slowed down, and nothing it sent is dropped."""
         limits, now = self._limits, self.heard
         earned = (now - self._counted_at) * limits.frames_per_s
-        self._tokens, self._counted_at = min(self._tokens + int(earned), limits.frames_burst), now
+        self._tokens, self._counted_at = min(self._tokens + earned, limits.frames_burst), now
         if self._tokens < 0:
             await asyncio.sleep(-self._tokens / limits.frames_per_s)
         while len(self._waiting) >= MOST_WAITING:
@@ -172,27 +216,52 @@ class Link:
     async def _keep_refused(self, data: bytes, answer: bytes, frame: frames.Unreadable) -> None:
         """Refuse a frame that may carry money after it is stored, so that its numbers are not lost with it."""
         record = Receipt(self.host.clock.now(), data, str(frame.wire_id), frame.action or "")
-        await self._store(record, answer, always=True)
+        try:
+            await self._store(record, answer, always=True)
+        except Unavailable as error:
+            log.error("%s of %s is not on record: %s", frame.action, self.station.id, error)
+            answer = self._error(frame.wire_id, Fault.INTERNAL, f"{frame.action} could not be stored; send it again")
         await self._send(answer)
 
     # ------------------------------------------------------------------ answering
 
-    async def _answer(self, frame: frames.Call) -> None:
-        """Answer one CALL: with the bytes of its first answer if it was sent again, else by its action."""
-        now = self.busy_since = self.heard
+    async def _answer(self, frame: frames.Call, now: float) -> None:
+        """Answer one CALL: with the bytes of its first answer if it was sent again, else by its action.
+
+        Only what was done is remembered: a CALL that was refused or failed may go well the next time.
+        """
+        self.busy_since = now
         wire = self._replies.find(frame.wire_id, frame.frame, now)
-        if wire is None:
-            ready = self.dialect.ready.get(frame.action)
-            if ready is None:
-                wire = self._unready(frame)
-            else:
-                wire = await self._handled(ready, frame)
-                if wire.startswith(ANSWERED):
-                    self._replies.keep(frame.wire_id, frame.frame, wire, now + ready.action.replay_s)
-        else:
+        if wire is not None:
             self.log(frame.frame, wire, frame.message_id, frame.action)
+        elif (ready := self.dialect.ready.get(frame.action)) is None:
+            wire = self._unready(frame)
+        else:
+            try:
+                wire = await self._handled(ready, frame)
+            except (asyncio.CancelledError, Unavailable) as error:
+                wire = self._unhandled(ready, frame, error)
+            finally:
+                if self.late:
+                    self._take_back()
+            if wire.startswith(ANSWERED):
+                self._replies.keep(frame.wire_id, frame.frame, wire, now + ready.action.replay_s)
         self.busy_since = 0.0
         await self._send(wire)
+
+    def _unhandled(self, ready: Ready, frame: frames.Call, error: BaseException) -> bytes:
+        """InternalError, where an action took too long or nothing can be stored; raises a cancellation of the link."""
+        if isinstance(error, Unavailable):
+            log.error("%s of %s is not on record: %s", frame.action, self.station.id, error)
+        elif not self.late and _is_being_cancelled():
+            raise error
+        elif self.late:
+            error = self.host.contain.late(ready.plugin, ready.action.name)
+        else:
+            self.host.contain.count(ready.plugin, error)
+        if self.host.tells_messages:
+            self.host.tell_message(self.station, frame, error)
+        return self._failed(ready, frame)
 
     def _unready(self, frame: frames.Call) -> bytes:
         """The answer to an action that nobody here answers."""
@@ -213,26 +282,30 @@ class Link:
             if isinstance(payload, _Fault):
                 return await self._refused(ready, frame, payload.fault, payload.reason)
         call = Call(self, ready, payload, frame)
-        contain = self.host.contain
-        try:
-            answer, failure = await contain.call(ready.plugin, ready.handler, self.station, call)
-        except asyncio.CancelledError:
-            if not self._out_of_time():
-                raise
-            answer, failure = None, contain.late(ready.plugin, ready.action.name)
-        if failure is None and type(answer) is not ready.response:
-            failure = contain.junk(ready.plugin, ready.action.name, answer)
+        answer, failure = await self.host.contain.call(ready.plugin, ready.handler, self.station, call)
+        wire = b""
+        if failure is None:
+            wire, failure = self._wire(ready, call, answer)
         if self.host.tells_messages:
             self.host.tell_message(self.station, frame, failure)
         if failure is not None:
-            said = f"{frame.action} could not be handled; send it again"
-            return await self._refused(ready, frame, Fault.INTERNAL, said)
-        if call.reply is not None and call.reply[0] is answer:
-            return call.reply[1]
-        wire = frames.result(frame.wire_id, answer)
-        if self.host.log_messages or frame.repairs:
+            return self._failed(ready, frame)
+        if (call.reply is None or call.reply[1] is not wire) and (self.host.log_messages or frame.repairs):
             await self._store(frame, wire, stored=call.stored, early=ready.action.early)
         return wire
+
+    def _wire(self, ready: Ready, call: Call[Any], answer: Any) -> tuple[bytes, BaseException | None]:
+        """The bytes of a handler's answer; where it is none, the fault, which counts against the plugin."""
+        if call.reply is not None and call.reply[0] is answer:
+            return call.reply[1], None
+        contain = self.host.contain
+        if type(answer) is not ready.response:
+            return b"", contain.junk(ready.plugin, ready.action.name, answer)
+        try:
+            return frames.result(call.record.wire_id, answer), None
+        except UNSPEAKABLE as error:
+            contain.count(ready.plugin, error)
+            return b"", error
 
     def _may_speak(self, ready: Ready) -> bool:
         """Whether a station that is not accepted gets this answered (J-errata 3.8).
@@ -246,14 +319,16 @@ class Link:
     async def _refused(self, ready: Ready, frame: frames.Call, fault: Fault, reason: str) -> bytes:
         """The CALLERROR of a CALL that was understood, after its raw frame is stored; one of money in any case.
 
-        Where it cannot be stored the station is told InternalError, so that it sends the CALL again.
+        Where it cannot be stored ``Unavailable`` is raised, and the station told to send the CALL again.
         """
         wire = self._error(frame.wire_id, fault, reason)
-        try:
-            await self._store(frame, wire, always=ready.unrefusable)
-        except Unavailable as error:
-            log.error("%s of %s is not on record: %s", frame.action, self.station.id, error)
-            wire = self._error(frame.wire_id, Fault.INTERNAL, f"{frame.action} could not be stored; send it again")
+        await self._store(frame, wire, always=ready.unrefusable)
+        return wire
+
+    def _failed(self, ready: Ready, frame: frames.Call) -> bytes:
+        """InternalError: the station is to send the CALL again, so nobody waits for this to be stored."""
+        wire = self._error(frame.wire_id, Fault.INTERNAL, f"{frame.action} could not be handled; send it again")
+        self._note(frame, wire, always=ready.unrefusable)
         return wire
 
     def _mended(self, ready: Ready, frame: frames.Call, error: Exception) -> Any:
@@ -268,21 +343,36 @@ class Link:
         frame.absent, frame.verbatim = mended.absent, mended.verbatim
         return mended.value
 
+    # ------------------------------------------------------------------ looked after from outside
+
+    def look_after(self, now: float) -> None:
+        """Read on beside a slow handler, end one that takes too long, close (1013) on a station that does not read."""
+        if self.busy_since:
+            busy_s = now - self.busy_since
+            if busy_s > self._limits.handler_timeout_s:
+                self.give_up()
+            elif busy_s > SLOW_S:
+                self.hand_over()
+        if not self._flow.writing_paused:
+            self._stuck_since = 0.0
+        elif not self._stuck_since:
+            self._stuck_since = now
+        elif now - self._stuck_since > self._limits.send_timeout_s and self._closing is None:
+            log.warning("%s does not read what it is sent", self.station.id, extra={"station": self.station.id})
+            self.host.spawn(self.close(SLOW_CONSUMER, "what it is sent stays unread"), f"closing {self.station.id}")
+
     def give_up(self) -> None:
         """End the handler that runs for too long; its CALL is answered InternalError."""
         if self._answering is not None:
             self.late = True
             self._answering.cancel()
 
-    def _out_of_time(self) -> bool:
-        """Whether the cancellation that arrived was ours, for lateness; if so it is taken back."""
-        if not self.late:
-            return False
+    def _take_back(self) -> None:
+        """Cancellations of ours, for lateness, are over with the handler that they were meant for."""
         self.late = False
         task = asyncio.current_task()
-        if task is not None:
+        while task is not None and task.cancelling():
             task.uncancel()
-        return True
 
     # ------------------------------------------------------------------ storing and sending
 
@@ -311,16 +401,22 @@ class Link:
 
         Where the handler stored the CALL already, only the answer is new. ``always``: even with the message log off.
         """
-        row = self._row(record) if always else self.log_row(record)
-        if row is None:
-            return
-        row["answer"] = answer
-        if stored:
-            row["frame"] = None
         if stored or early:
-            self.host.journal.gather(LOG, row)
-        else:
+            self._note(record, answer, stored=stored)
+            return
+        row = self._row(record) if always else self.log_row(record)
+        if row is not None:
+            row["answer"] = answer
             await self.host.journal.write(lambda db: db.gather(LOG, dict(row)))
+
+    def _note(self, record: Receipt, answer: bytes, *, stored: bool = False, always: bool = False) -> None:
+        """Put a CALL and its answer on record when there is time."""
+        row = self._row(record) if always else self.log_row(record)
+        if row is not None:
+            row["answer"] = answer
+            if stored:
+                row["frame"] = None
+            self.host.journal.gather(LOG, row)
 
     def log(
         self, frame: bytes, answer: bytes | None, message_id: str | None, action: str | None, *, inbound: bool = True
@@ -329,14 +425,17 @@ class Link:
         if self.host.log_messages:
             record = Receipt(self.host.clock.now(), frame, message_id or "", action or "")
             row = {**(self.log_row(record) or {}), "answer": answer, "inbound": inbound}
-            self.host.journal.gather(LOG, {**row, "message_id": message_id, "action": action})
+            named = action[:MOST_LOGGED_NAME] if action is not None else None
+            self.host.journal.gather(LOG, {**row, "message_id": message_id, "action": named})
 
     def _error(self, wire_id: Any, fault: Fault, reason: str) -> bytes:
         return frames.error(wire_id, self.dialect.code(fault), reason)
 
-    async def _send(self, data: bytes) -> None:
+    async def _send(self, data: bytes, kind: WSMsgType = TEXT) -> None:
+        if self._closing is not None:
+            return
         try:
-            await self.ws.send_frame(data, TEXT)
+            await self.ws.send_frame(data, kind)
         except (ClientConnectionResetError, ConnectionError):
             log.debug("%s went away before its answer", self.station.id)
 
@@ -350,10 +449,36 @@ class Link:
         self.log(frame, answer, message_id, action, inbound=False)
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the socket with a code and a reason."""
-        self._closing = self._closing or reason
+        """Send a close frame; what comes until the station's own is read and dropped, and after ``CUT_S`` it is cut.
+
+        Reading on matters: a socket that is closed with something unread is reset, and the close frame lost with it.
+        """
         self.calls.gone(reason)
-        await self.ws.close(code=code, message=reason.encode()[:120])
+        if self._closing is not None:
+            return
+        self._closing = reason
+        self.host.loop.call_later(CUT_S, self._cut)
+        try:
+            await self.ws.send_frame(code.to_bytes(2) + reason.encode()[:120], WSMsgType.CLOSE)
+        except (ClientConnectionResetError, ConnectionError):
+            log.debug("%s went away before it could be told", self.station.id)
+
+    async def ended(self) -> None:
+        """Wait until the station has closed its end too, or was cut."""
+        await asyncio.wait([self._finished], timeout=CUT_S)
+
+    async def go_away(self, reason: str) -> None:
+        """Let the CALL that is being handled have its answer, then close (1001)."""
+        until = self._time() + FINISH_S
+        while self.busy_since and self._time() < until:
+            await asyncio.sleep(CROWDED_S / 5)
+        await self.close(GOING_AWAY, reason)
+        await self.ended()
+
+    def _cut(self) -> None:
+        """Drop the connection with whatever was not sent: a closed transport would wait for its reader for ever."""
+        if self._flow.transport is not None:
+            self._flow.transport.abort()
 
     def time(self, text: str) -> datetime | None:
         """A time of the station in UTC; its own zone where it names none."""
@@ -368,6 +493,12 @@ class _Fault:
     def __init__(self, fault: Fault, reason: str) -> None:
         self.fault = fault
         self.reason = reason
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody wants this task to end, rather than something it waited for having been cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _is_text(data: bytes) -> bool:

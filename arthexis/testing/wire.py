@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import unquote
 
-from aiohttp import BasicAuth, ClientSession, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+from multidict import CIMultiDict
 
 HEAR_S = 5.0
 
@@ -125,14 +128,13 @@ async def wire(
 
     ``key`` is the Basic password (text or bytes), ``user`` the identity unless named otherwise.
     """
-    auth = None
+    sent = CIMultiDict(headers or {})
     if key is not None:
-        password = key if isinstance(key, str) else key.decode("latin-1")
-        auth = BasicAuth(user if user is not None else url.rpartition("/")[2], password, "latin-1")
+        password = key.encode() if isinstance(key, str) else key
+        login = (user if user is not None else unquote(url.rpartition("/")[2])).encode() + b":" + password
+        sent["Authorization"] = f"Basic {base64.b64encode(login).decode()}"
     async with (
         ClientSession() as session,
-        session.ws_connect(
-            url, protocols=protocols, auth=auth, headers=headers, autoping=autoping, max_msg_size=0
-        ) as socket,
+        session.ws_connect(url, protocols=protocols, headers=sent, autoping=autoping, max_msg_size=0) as socket,
     ):
         yield Wire(socket)

@@ -21,20 +21,33 @@ def foreign(request: web.Request) -> str | None:
         return "it does not come from this machine"
     if any(name in request.headers for name in FORWARDED):
         return "it comes through a proxy"
-    host = urlsplit(f"//{request.headers.get(hdrs.HOST, '')}").hostname or ""
-    if not is_loopback(host):
+    host = request.headers.get(hdrs.HOST, "")
+    if not is_loopback(_name(f"//{host}")):
         return "its Host header names another machine"
     origin = request.headers.get(hdrs.ORIGIN)
-    if origin is not None and not is_loopback(urlsplit(origin).hostname or ""):
+    if origin is not None and not _own(origin, host, station=hdrs.UPGRADE in request.headers):
         return "it was sent by a page of another site"
     return None
+
+
+def _own(origin: str, host: str, *, station: bool) -> bool:
+    """Whether a page may send this: one of ours; a station may also be a page that some other local server serves."""
+    return origin.lower() == f"http://{host}".lower() or (station and is_loopback(_name(origin)))
+
+
+def _name(url: str) -> str:
+    """The host name of a URL; empty where it has none or is malformed."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 async def level(host: Host, control_token: str, request: web.Request) -> str | None:
     """The access level of a request, or None for nobody's."""
     scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() == "bearer" and token:
-        if hmac.compare_digest(token.encode(), control_token.encode()):
+        if hmac.compare_digest(token.encode("utf-8", "surrogateescape"), control_token.encode()):
             return "administrator"
         at = host.clock.now()
         return await host.database.read(lambda db: tokens.check(db, token, at))

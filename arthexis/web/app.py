@@ -60,12 +60,15 @@ class Pages:
         """Stations go to the gate; an open node serves only this machine; errors become problem documents."""
         if self.host.open and (reason := foreign(request)) is not None:
             return problem(Refused(f"this node is open and does not serve the request: {reason}"))
-        if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
+        if request.headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket":
             return await self._station(request)
         try:
             response = await handler(request)
         except ArthexisError as error:
-            return problem(error)
+            response = problem(error)
+        except web.HTTPException as said:
+            said.headers.update(HEADERS)
+            raise
         response.headers.update(HEADERS)
         return response
 
@@ -133,7 +136,7 @@ async def _parameters(request: web.Request) -> dict[str, Any]:
     body = await request.read()
     try:
         return msgspec.json.decode(body, type=dict[str, Any]) if body else {}
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise DomainError(f"the body is no JSON object: {error}", place="request") from None
 
 

@@ -83,6 +83,12 @@ def upgrade() -> None:
         ),
         sa.Column("mode", sa.Text(), nullable=True, comment="strict or repair; null: the node's"),
         sa.Column("zone", sa.Text(), nullable=True, comment="IANA zone of timestamps without one; null: the node's"),
+        sa.Column(
+            "ping_interval_s",
+            sa.Float(),
+            nullable=True,
+            comment="seconds of silence before a ping, 0: none; null: the node's",
+        ),
         sa.Column("key_salt", sa.LargeBinary(), nullable=True),
         sa.Column("key_hash", sa.LargeBinary(), nullable=True),
         sa.Column("plain", sa.Boolean(), nullable=False, comment="connects without a key, by choice"),
