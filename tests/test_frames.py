@@ -156,7 +156,7 @@ async def test_repair_mode_answers_what_it_can_make_out(cp: Wire) -> None:
 
 IGNORED = [
         "", " ", "null", "{}", "[]", '"text"', "17", "[2]", "[null]", "true", "hello", "[5,\"1\",\"Heartbeat\",{}]",
-        '[1,"1","Heartbeat",{}]', '["2","1","Heartbeat",{}]', '[2,null,"Heartbeat",{}]', '[2,[],"Heartbeat",{}]',
+        '[1,"1","Heartbeat",{}]', '[2,null,"Heartbeat",{}]', '[2,[],"Heartbeat",{}]',
         '[2,{},"Heartbeat",{}]', '[2,true,"Heartbeat",{}]', '[2,1.5,"Heartbeat",{}]', '[3,"unknown",{}]',
         '[3,"unknown"]',
         '[4,"unknown","InternalError","",{}]', '[4,"unknown"]', "[3]", "[4]", '[2,' + "9" * 5000 + ',"Heartbeat",{}]',
@@ -172,6 +172,12 @@ async def test_what_carries_no_id_is_ignored(host: Node, mode: str) -> None:
         await cp.boot()
         for frame in IGNORED:
             assert await answers(cp, frame) == [], frame
+
+
+async def test_a_message_type_as_text_is_read_in_repair_mode_only(host: Node, cp: Wire) -> None:
+    assert (await answers(cp, '["2","1","Heartbeat",{}]'))[0][:2] == [3, "1"]
+    await host.ask("stations.set", station="CP-1", mode="strict")
+    assert await answers(cp, '["2","2","Heartbeat",{}]') == []
 
 
 async def test_a_megabyte_for_an_action_is_answered_and_not_echoed(host: Node, cp: Wire) -> None:

@@ -113,10 +113,11 @@ def _unreadable(data: bytes, reason: str) -> Frame:
 def _of_parts(data: bytes, received_at: datetime, parts: list[msgspec.Raw], *, strict: bool) -> Frame:
     if len(parts) < 2:
         return Unreadable(Fault.ENVELOPE, f"{len(parts)} elements")
+    repairs: tuple[str, ...] = ()
     try:
         kind, wire_id = _value(parts[0]), _value(parts[1])
         if not strict and kind in ("2", "3", "4"):
-            kind = int(kind)
+            kind, repairs = int(kind), ("frame: message type is a text",)
         if kind == ERROR:
             return Error(str(wire_id), *_error_tail([_value(part) for part in parts[2:5]]))
         rest = [_value(parts[2]) if len(parts) > 2 else None, bytes(parts[3]) if len(parts) > 3 else None]
@@ -124,11 +125,10 @@ def _of_parts(data: bytes, received_at: datetime, parts: list[msgspec.Raw], *, s
         return Unreadable(Fault.UNREADABLE, str(fault))
     if kind == RESULT:
         return Result(str(wire_id), bytes(parts[2]) if len(parts) > 2 else b"{}")
-    repairs: tuple[str, ...] = ()
     if kind == CALL and len(parts) != 4:
         if strict or rest[0] is None:
             return _envelope(f"{len(parts)} elements in a CALL", wire_id, rest[0])
-        repairs = (f"frame: {len(parts)} elements",)
+        repairs = (*repairs, f"frame: {len(parts)} elements")
     return _frame(data, received_at, kind, wire_id, rest, repairs, strict=strict)
 
 
