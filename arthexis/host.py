@@ -33,10 +33,11 @@ from arthexis.ocppj.gate import Gate
 from arthexis.ocppj.link import GOING_AWAY, Link
 from arthexis.plugins.compose import Composition
 from arthexis.plugins.contain import Contain
-from arthexis.plugins.registry import Deciders, tell
+from arthexis.plugins.registry import Deciders
 from arthexis.plugins.states import Plugin, State
 from arthexis.subscribers import Readers
 from arthexis.system import lan_addresses
+from arthexis.telling import Tellers
 
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
@@ -49,8 +50,8 @@ RETRY_BOOT_S = 30
 SEEN_S = 10.0
 HOUSEKEEPING_S = 60.0
 KEEP_EVENTS = timedelta(days=30)
-MOST_UNTOLD = 10_000
 PEPPER_BYTES = 32
+LOUD = frozenset({State.FAILED, State.UNAVAILABLE, State.DEGRADED})
 LIVE = {
     "station.booted": "on_booted",
     "status.changed": "on_status_changed",
@@ -94,8 +95,7 @@ class Host:
         self.watchers: set[Callable[[Event], None]] = set()
         self._admit_until = self.clock.monotonic() + 60 * admit_pending_minutes if admit_pending_minutes else 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._untold: asyncio.Queue[tuple[str, tuple[Any, ...]]] = asyncio.Queue(MOST_UNTOLD)
-        self._telling = False
+        self._tellers = Tellers(self)
         self._lifespans = Lifespans(self)
         self._readers = Readers(self)
         self._services = {service.interface: service.implementation for _, service in composition.services}
@@ -123,8 +123,11 @@ class Host:
         self.journal.on_events = self._committed
         self.journal.on_fatal = self._fail
         self.gate = Gate(self)
-        for name, work in (("sweeper", self._sweep()), ("teller", self._tell()), ("housekeeping", self._keep_house())):
+        for name, work in (("sweeper", self._sweep()), ("housekeeping", self._keep_house())):
             self.spawn(work, name)
+        self._tellers.start()
+        for plugin in self.composition.plugins:
+            plugin.on_change = self.tell_plugin
         await self._lifespans.open()
         self._readers.start()
 
@@ -293,15 +296,13 @@ class Host:
 
     def tell_plugin(self, plugin: Plugin) -> None:
         """A plugin reached another state."""
+        told = f"{plugin.reason}. {plugin.cure}" if plugin.reason else ""
+        level = logging.WARNING if plugin.state in LOUD else logging.DEBUG
+        log.log(level, "plugin %s is %s: %s", plugin.name, plugin.state, told, extra={"plugin": plugin.name})
         self._queue("on_plugin_changed", plugin)
 
     def _queue(self, hook: str, *args: Any) -> None:
-        if not self.composition.hooks.get(hook):
-            return
-        try:
-            self._untold.put_nowait((hook, args))
-        except asyncio.QueueFull:
-            log.warning("live hooks are behind; %s was not told", hook)
+        self._tellers.tell(hook, *args)
 
     def _committed(self, told: Told) -> None:
         """After a commit: live hooks are queued, durable readers woken, watchers (event streams) told."""
@@ -315,14 +316,7 @@ class Host:
     @property
     def busy_telling(self) -> bool:
         """Whether live hooks wait to be told, or are being told, of something."""
-        return self._telling or not self._untold.empty()
-
-    async def _tell(self) -> None:
-        while True:
-            hook, args = await self._untold.get()
-            self._telling = True
-            await tell(self.contain, self.composition.hooks[hook], *args)
-            self._telling = False
+        return self._tellers.busy
 
     # ------------------------------------------------------------------ keeping time
 
