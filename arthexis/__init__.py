@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from arthexis.charging.tables import transaction as transaction_table
     from arthexis.charging.times import format_utc, parse_utc
     from arthexis.clock import Clock
+    from arthexis.config import Secret
     from arthexis.contributions import (
         Action,
         Command,
@@ -51,6 +52,7 @@ _HOMES = {
     "arthexis.charging.tables": ("station_table", "transaction_table"),
     "arthexis.charging.times": ("format_utc", "parse_utc"),
     "arthexis.clock": ("Clock",),
+    "arthexis.config": ("Secret",),
     "arthexis.contributions": (
         "Action",
         "Command",
@@ -102,6 +104,7 @@ __all__ = [
     "Registration",
     "Reject",
     "Route",
+    "Secret",
     "Service",
     "Station",
     "Subscriber",

@@ -91,6 +91,8 @@ class Host:
         self.pepper = b""
         self.unreadable = 0
         self.role_name = ""
+        self.started_with: tuple[str, ...] = ()
+        self.restart_options: list[str] | None = None
         self.bound_port = settings.http.port
         self.watchers: set[Callable[[Event], None]] = set()
         self._admit_until = self.clock.monotonic() + 60 * admit_pending_minutes if admit_pending_minutes else 0.0
@@ -164,28 +166,30 @@ class Host:
         """Every chain of migrations, the host's first, with the plugins that need it."""
         found: list[tuple[migrate.Chain, list[Plugin]]] = [(migrate.Chain(migrate.HOST, migrate.HOST_MIGRATIONS), [])]
         for plugin, tables in self.composition.tables:
-            mates = [mate for mate in self.composition.plugins if mate.distribution == plugin.distribution]
+            mates = [p for p in self.composition.plugins if p.distribution == plugin.distribution and p.climbing]
             found.append((migrate.Chain(plugin.distribution.removeprefix("arthexis-"), tables.migrations), mates))
         return found
 
     def migrate(self) -> None:
         """Bring every chain to its head; a plugin whose chain fails is failed, the host's failure is raised."""
-        chains = self.chains()
-        for state, (chain, plugins) in zip(
-            migrate.states(self.database, [chain for chain, _ in chains]), chains, strict=True
-        ):
-            if not state.due:
-                continue
+        for chain, plugins in self.chains():
             try:
-                migrate.upgrade(self.database, chain)
+                migrate.bring_up(self.database, chain)
             except PluginError as error:
                 if chain.name == migrate.HOST:
                     raise
                 for plugin in plugins:
-                    plugin.fail(State.MIGRATED, str(error), error.cure)
+                    plugin.fail(State.MIGRATED, error.problem, error.cure)
+                    self._drop_actions(plugin)
         for plugin in self.composition.plugins:
             if plugin.state is State.CONFIGURED:
                 plugin.climb(State.MIGRATED)
+
+    def _drop_actions(self, plugin: Plugin) -> None:
+        """A plugin without its tables answers nothing: its actions are off (NotSupported), not broken."""
+        for dialect in self.dialects.values():
+            for name in [name for name, ready in dialect.ready.items() if ready.plugin is plugin]:
+                del dialect.ready[name]
 
     def _fail(self, reason: str) -> None:
         """The disk lies: stop answering at once (exit status 70)."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from arthexis.db.journal import Journal
     from arthexis.host import Host
 
-OPEN_S = 5.0
 RETRY_S = 5.0
 MOST_RETRY_S = 300.0
 
@@ -53,23 +52,26 @@ class Held:
         self._lifespan = lifespan
         self._opened: asyncio.Future[BaseException | None] = host.loop.create_future()
         self._closing = asyncio.Event()
+        self._patience_s = host.settings.node.plugin_timeout_s
 
     async def open(self) -> BaseException | None:
         """Enter; what kept it from opening."""
         self._task = self._host.loop.create_task(self._hold(), name=f"lifespan of {self.plugin.name}")
-        await asyncio.wait({self._task, self._opened}, timeout=OPEN_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({self._opened}, timeout=self._patience_s)
         if self._opened.done():
             return self._opened.result()
         self._task.cancel()
-        return TimeoutError(f"no start within {OPEN_S:g} s")
+        return TimeoutError(f"no start within {self._patience_s:g} s")
 
     async def close(self) -> None:
         """Leave; what goes wrong is counted."""
         self._closing.set()
-        await asyncio.wait({self._task}, timeout=OPEN_S)
+        await asyncio.wait({self._task}, timeout=self._patience_s)
         if not self._task.done():
             self._task.cancel()
-            self._host.contain.count(self.plugin, TimeoutError(f"its lifespan did not close within {OPEN_S:g} s"))
+            self._host.contain.count(
+                self.plugin, TimeoutError(f"its lifespan did not close within {self._patience_s:g} s")
+            )
 
     async def _hold(self) -> None:
         _, error = await outcome(self._lifespan.__aenter__)

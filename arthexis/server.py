@@ -10,8 +10,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,31 +18,13 @@ from aiohttp import web
 from arthexis import system
 from arthexis.errors import Refused, Unavailable
 from arthexis.host import Host
+from arthexis.node_files import CONTROL, LOCK, Control
 from arthexis.web.app import application
 
 log = logging.getLogger("arthexis.host")
 
 EXIT_DISK = 70
 STOP_S = 10.0
-CONTROL = "control.json"
-LOCK = "lock"
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """How commands reach the running node: a loopback URL and a token, in a file only its owner may read."""
-
-    url: str
-    token: str
-    pid: int
-
-
-def control_of(home: Path) -> Control | None:
-    """The running node's control file, or None."""
-    try:
-        return msgspec.json.decode((home / CONTROL).read_bytes(), type=Control)
-    except (FileNotFoundError, msgspec.MsgspecError):
-        return None
 
 
 def refuse_open(host: Host) -> None:
@@ -65,7 +45,7 @@ def refuse_open(host: Host) -> None:
 
 
 async def serve(host: Host, say: Callable[[str], None]) -> int:
-    """Run a node until it is asked to stop; the exit status."""
+    """Run a node until it is asked to stop; the exit status. ``host.restart_options`` tells whether to start again."""
     stopping = asyncio.Event()
     async with running(host, stopping.set):
         system.on_signals(host.loop, stopping.set)
@@ -164,4 +144,5 @@ def greeting(host: Host) -> list[str]:
         for p in host.composition.plugins
         if p.reason and p.cure and p.climbing is False and p.state not in {"off", "found"}
     ]
+    lines += [f"  notice: {notice.reason}. {notice.cure}" for notice in host.composition.notices]
     return lines

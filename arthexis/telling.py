@@ -1,4 +1,4 @@
-"""Telling: each plugin hears its live ``on_*`` hooks in order, from a queue of its own, so that none waits for another."""
+"""Telling: each plugin hears its live ``on_*`` hooks in order, from a queue of its own, and none waits for another."""
 
 from __future__ import annotations
 

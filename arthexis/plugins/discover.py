@@ -22,7 +22,6 @@ from arthexis.plugins.states import Plugin
 log = logging.getLogger("arthexis.plugins")
 
 GROUP = "arthexis.plugins"
-IMPORT_S = 10.0
 
 
 def normal(distribution: str) -> str:
@@ -60,10 +59,13 @@ def _declared(distribution: Distribution, group: str) -> tuple[str, str, list[En
 class Plugins(NamedExtensionManager[Any]):
     """stevedore's manager, told which entry points there are and which of them may be imported."""
 
-    def __init__(self, plugins: Iterable[Plugin], found: Callable[[Plugin, BaseException], None]) -> None:
-        """Import these plugins; ``found`` is told of each that cannot be."""
+    def __init__(
+        self, plugins: Iterable[Plugin], failed: Callable[[Plugin, BaseException], None], patience_s: float
+    ) -> None:
+        """Import these plugins; ``failed`` is told of each that cannot be, also of one that takes too long."""
         self.selected = list(plugins)
-        self._failed = found
+        self._failed = failed
+        self._patience_s = patience_s
         super().__init__(GROUP, [plugin.name for plugin in self.selected], invoke_on_load=False)
 
     def list_entry_points(self) -> list[EntryPoint]:
@@ -74,7 +76,7 @@ class Plugins(NamedExtensionManager[Any]):
         """Import one after the other; whatever an import does stays with its plugin."""
         loaded: list[Extension[Any]] = []
         for plugin, point in zip(self.selected, self.list_entry_points(), strict=True):
-            module, error = attempt_within(IMPORT_S, point.load)
+            module, error = attempt_within(self._patience_s, point.load)
             if error is not None or not isinstance(module, ModuleType):
                 self._failed(plugin, error or TypeError(f"{plugin.target} is no module"))
                 continue

@@ -10,6 +10,7 @@ import asyncio
 import difflib
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pluggy
@@ -31,7 +32,6 @@ from arthexis.plugins.states import Plugin, State
 
 DECIDE_S = 1.0
 DECIDE_TOGETHER_S = 3.0
-COLLECT_S = 5.0
 
 Implementation = tuple[Plugin, Callable[..., Any]]
 Contribution = tuple[Plugin, Any]
@@ -53,8 +53,9 @@ KINDS: dict[str, tuple[type, Callable[[Any], object]]] = {
 class Registry:
     """pluggy's manager and the plugins it holds."""
 
-    def __init__(self) -> None:
-        """Know the host's hooks and no plugin."""
+    def __init__(self, patience_s: float) -> None:
+        """Know the host's hooks and no plugin; a ``register_*`` hook may take so many seconds."""
+        self._patience_s = patience_s
         self.manager = pluggy.PluginManager("arthexis")
         self.manager.add_hookspecs(hookspecs)
         self._hooks = sorted(name for name in vars(self.manager.hook) if not name.startswith("_"))
@@ -117,7 +118,7 @@ class Registry:
         found: list[Contribution] = []
         taken: dict[object, Plugin] = {}
         for plugin, fn in self.implementations(hook):
-            yielded, error = _collected(fn, kind, key)
+            yielded, error = _collected(partial(collect, self._patience_s, fn), kind, key)
             rivals = list(dict.fromkeys(taken[k] for c in yielded if error is None and (k := key(c)) in taken))
             if error is not None:
                 reason = f"{hook}: {told(error)}"
@@ -149,10 +150,10 @@ def _shape(hook: str, implementation: pluggy.HookImpl) -> tuple[str, str] | None
 
 
 def _collected(
-    fn: Callable[..., Any], kind: type, key: Callable[[Any], object]
+    gather: Callable[[], tuple[list[Any], BaseException | None]], kind: type, key: Callable[[Any], object]
 ) -> tuple[list[Any], BaseException | None]:
     """What one hook yields, and what is wrong with it."""
-    yielded, error = collect(COLLECT_S, fn)
+    yielded, error = gather()
     wrong = next((c for c in yielded if not isinstance(c, kind)), None)
     if error is None and wrong is not None:
         error = TypeError(f"yielded {type(wrong).__name__} instead of {kind.__name__}")
