@@ -25,6 +25,7 @@ log = logging.getLogger("arthexis.host")
 
 EXIT_DISK = 70
 STOP_S = 10.0
+LEAVE_S = 1.0
 
 
 def refuse_open(host: Host) -> None:
@@ -51,7 +52,9 @@ async def serve(host: Host, say: Callable[[str], None]) -> int:
         system.on_signals(host.loop, stopping.set)
         for line in greeting(host):
             say(line)
-        return await _until(stopping, host)
+        status = await _until(stopping, host)
+    await _leave_behind(status, host)
+    return status
 
 
 @asynccontextmanager
@@ -106,6 +109,21 @@ async def _listening(host: Host, stop: Callable[[], None]) -> AsyncIterator[None
     finally:
         await host.close_links()
         await runner.cleanup()
+
+
+async def _leave_behind(status: int, host: Host) -> None:
+    """End the process here and now if a plugin's task does not heed its cancellation: nothing waits for it."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    if not rest or not (await asyncio.wait(rest, timeout=LEAVE_S))[1]:
+        return
+    log.warning("left behind: %s", ", ".join(task.get_name() for task in rest if not task.done()))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if host.restart_options is not None:
+        status = system.run_again(host.restart_options)
+    os._exit(status)
 
 
 async def _until(stopping: asyncio.Event, host: Host) -> int:
