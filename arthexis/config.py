@@ -53,6 +53,9 @@ class Secret:
 
     __repr__ = __str__
 
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
     def __bool__(self) -> bool:
         return bool(self._text)
 
@@ -561,7 +564,7 @@ def schema(structs: Mapping[str, type[Struct]]) -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     for name in sorted(structs):
         described = msgspec.json.schema(
-            structs[name], schema_hook=_secret_schema, ref_template=f"#/$defs/{name}.{{name}}"
+            _without_secrets(structs[name]), schema_hook=_secret_schema, ref_template=f"#/$defs/{name}.{{name}}"
         )
         definitions |= {f"{name}.{inner}": made for inner, made in described.pop("$defs", {}).items()}
         *outer, last = name.split(".")
@@ -569,7 +572,22 @@ def schema(structs: Mapping[str, type[Struct]]) -> dict[str, Any]:
         for part in outer:
             inside = inside.setdefault("properties", {}).setdefault(part, {"type": "object"})
         inside.setdefault("properties", {})[last] = described
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": definitions, **root}
+    whole: dict[str, Any] = _starred({"$defs": definitions, **root})
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole}
+
+
+def _without_secrets(struct: type[Struct]) -> type[Struct]:
+    """The Struct with stars for the defaults of its secrets, which no schema shall show."""
+    info = msgspec.structs.fields(struct)
+    if not any(isinstance(f.default, Secret) for f in info):
+        return struct
+    fields = [
+        (f.encode_name, f.type, msgspec.field(default=str(f.default) if isinstance(f.default, Secret) else f.default))
+        if f.default_factory is msgspec.NODEFAULT
+        else (f.encode_name, f.type, msgspec.field(default_factory=f.default_factory))
+        for f in info
+    ]
+    return msgspec.defstruct(struct.__name__, fields, kw_only=True, forbid_unknown_fields=True)
 
 
 def _secret_schema(kind: type) -> dict[str, Any]:

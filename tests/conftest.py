@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from arthexis.plugins.discover import normal
+
 ZOO = Path(__file__).parent / "zoo"
 START_S = 40.0
 
@@ -50,7 +52,7 @@ class Site:
             (self.path / path).write_text(text, "utf-8")
             self.modules.add(path.partition("/")[0])
         self._declare(distribution, group, entries or {name: module})
-        return f"{distribution}:{name}"
+        return f"{normal(distribution)}:{name}"
 
     def animal(self, folder: str) -> list[str]:
         """Install one of the zoo; the patterns of its plugins."""
