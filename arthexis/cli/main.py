@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -37,7 +36,6 @@ COMMANDS = {
 }
 USAGE = 2
 INTERRUPTED = 130
-BROKEN_PIPE = 141
 CRASH = "crash.txt"
 
 
@@ -95,9 +93,6 @@ def _ended(error: BaseException) -> int:
         raise error
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return INTERRUPTED
-    if isinstance(error, BrokenPipeError):
-        _hush()
-        return BROKEN_PIPE
     if isinstance(error, ArthexisError):
         report(error)
         return error.exit_status
@@ -138,12 +133,6 @@ def _crashed(error: BaseException) -> int:
     cure = f"Please report it with {path}" if unwritten is None else "Please report it"
     report(ArthexisError(f"this is a fault of Arthexis: {told(error)}", cure=cure))
     return ArthexisError.exit_status
-
-
-def _hush() -> None:
-    """Nobody reads any more: let Python's own last flush of standard output go nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def report(error: ArthexisError) -> None:

@@ -27,7 +27,7 @@ def list_(as_json: bool) -> None:
     show.table(found, columns, "No station yet. Add one with: arthexis stations add CP-1")
 
 
-@stations.command()
+@stations.command("show")
 @click.argument("station")
 @show.json_option
 def show_(station: str, as_json: bool) -> None:
@@ -40,9 +40,6 @@ def show_(station: str, as_json: bool) -> None:
     show.record(found, [name for name in found if name not in lists])
     click.echo()
     show.table(found["connectors"], ("number", "status", "error_code", "at"), "No connector has reported yet.")
-
-
-show_.name = "show"
 
 
 @stations.command()
