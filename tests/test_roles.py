@@ -149,8 +149,3 @@ def test_the_commands_list_show_and_use_roles(install: Any, arthexis: Any) -> No
     assert str(arthexis.file) in used.out
     assert "at the next start" in used.out
     assert arthexis("status", "--json").json["role"] == "big"
-
-
-@pytest.mark.parametrize("name", ["terminal", "control", "satellite", "watchtower"])
-def test_each_role_of_the_house_is_usable(name: str) -> None:
-    assert roles.selection(line(name), Node()).plugins
