@@ -324,7 +324,8 @@ def test_help_is_quick_because_it_imports_little(arthexis: Any) -> None:
         code = (
             "import sys, json\nsys.argv = ['arthexis', *json.loads(sys.argv[1])]\nfrom arthexis.cli.main import main\n"
             "try:\n    main()\nexcept SystemExit:\n    pass\n"
-            "print([m for m in ('sqlalchemy', 'aiohttp', 'alembic', 'arthexis_ocpp16', 'stevedore') if m in sys.modules])"
+            "heavy = ('sqlalchemy', 'aiohttp', 'alembic', 'arthexis_ocpp16', 'stevedore')\n"
+            "print([m for m in heavy if m in sys.modules])"
         )
         done = subprocess.run(
             [sys.executable, "-c", code, json.dumps(words)],
@@ -335,6 +336,37 @@ def test_help_is_quick_because_it_imports_little(arthexis: Any) -> None:
             check=True,
         )
         assert done.stdout.splitlines()[-1] == "[]", words
+
+
+def test_exit_statuses_and_codes_stay_what_they_are() -> None:
+    from arthexis import errors
+
+    kinds = ("ArthexisError", "ConfigError", "PluginError", "DomainError", "NotFound", "Unavailable", "Refused")
+    assert [(getattr(errors, kind).code, getattr(errors, kind).exit_status) for kind in kinds] == [
+        ("error", 1),
+        ("config", 3),
+        ("plugin", 4),
+        ("refused", 5),
+        ("not-found", 5),
+        ("unavailable", 6),
+        ("forbidden", 7),
+    ]
+
+
+def test_enabling_and_disabling_leave_a_tidy_file(arthexis: Any) -> None:
+    arthexis.write("# mine\n")
+    for _ in range(2):
+        assert arthexis("plugins", "disable", "ocpp16.heartbeat", "--json").json["disable"] == [
+            "arthexis-ocpp16:ocpp16.heartbeat"
+        ]
+    assert arthexis.file.read_text().startswith("# mine\n")
+    assert arthexis("plugins", "list", "--json").json[5]["state"] == "off"
+    assert arthexis("plugins", "enable", "ocpp16.heartbeat", "--json").json == {
+        "enable": [],
+        "disable": [],
+        "file": str(arthexis.file),
+        "effective": "at the next start",
+    }
 
 
 def test_every_command_has_help(arthexis: Any) -> None:

@@ -480,10 +480,14 @@ async def test_a_fault_is_counted_and_the_others_are_told(site: Any, tmp_path: P
 
 async def test_the_test_kit_fails_a_test_for_a_contained_fault(site: Any, tmp_path: Path) -> None:
     bad = site.add(source("@hookimpl\nasync def on_booted(event):\n    raise OSError('gone')\n"), "bad")
-    with pytest.raises(AssertionError, match="bad: OSError: gone"):
+
+    async def session() -> None:
         async with node(tmp_path, plugins=[OCPP, bad]) as running:
             await boots(running)
             await running.settle()
+
+    with pytest.raises(AssertionError, match="bad: OSError: gone"):
+        await session()
 
 
 async def test_a_hook_may_leave_arguments_out(site: Any, tmp_path: Path) -> None:

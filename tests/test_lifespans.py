@@ -51,10 +51,8 @@ async def until(holds: Any, seconds: float = 5.0) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 async def test_ten_starts_and_stops_leave_nothing_behind(site: Any, tmp_path: Path) -> None:
-    acme = plugin(
-        site,
-        "ctx.spawn(asyncio.sleep(3600), 'nap')\nserver = await asyncio.start_server(print, '127.0.0.1', 0)\nyield\nserver.close()",
-    )
+    body = "ctx.spawn(asyncio.sleep(3600), 'nap')\nserver = await asyncio.start_server(print, '127.0.0.1', 0)"
+    acme = plugin(site, f"{body}\nyield\nserver.close()")
 
     async def once() -> None:
         async with (
@@ -89,10 +87,8 @@ async def test_plugins_are_opened_in_order_and_closed_in_reverse(site: Any, tmp_
 
 async def test_what_is_unavailable_is_tried_again(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifespans, "RETRY_S", 0.05)
-    acme = plugin(
-        site,
-        "heard.append(1)\nif len(heard) < 3:\n    raise Unavailable('no reader', cure='Plug one in')\nyield\nheard.append('closed')",
-    )
+    body = "heard.append(1)\nif len(heard) < 3:\n    raise Unavailable('no reader', cure='Plug one in')"
+    acme = plugin(site, f"{body}\nyield\nheard.append('closed')")
     async with node(tmp_path, plugins=[acme]) as running:
         told = running.plugin("acme").to_dict()
         assert (told["state"], told["reason"], told["cure"]) == ("unavailable", "no reader", "Plug one in")
