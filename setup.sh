@@ -41,7 +41,8 @@ PYTHON="$PWD/$VENV/bin/python"
 
 if [ "$(stamp_of)" != "$(cat "$STAMP" 2>/dev/null)" ]; then
     echo "Installing Arthexis and its plugins into $VENV (once) ..."
-    wanted="-e .[fast,postgresql]"
+    host=".[fast,postgresql]"
+    wanted=
     for plugin in plugins/*/; do
         [ -f "$plugin/setup.cfg" ] && wanted="$wanted -e $plugin"
     done
@@ -49,6 +50,10 @@ if [ "$(stamp_of)" != "$(cat "$STAMP" 2>/dev/null)" ]; then
         wanted="$wanted -r $file"
     done
     # shellcheck disable=SC2086 # the list is meant to be split
-    "$PYTHON" -m pip install --quiet --disable-pip-version-check $wanted
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check -e "$host" $wanted || {
+        echo "The faster loop or the PostgreSQL driver cannot be had here; installing without them." >&2
+        # shellcheck disable=SC2086 # the list is meant to be split
+        "$PYTHON" -m pip install --quiet --disable-pip-version-check -e . $wanted
+    }
     stamp_of >"$STAMP"
 fi

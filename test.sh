@@ -27,6 +27,7 @@ need() { # need COMMAND-OR-GLOB PACKAGE...: install Debian packages that tests u
 need "/usr/lib/postgresql/*/bin/postgres" postgresql
 need valgrind valgrind
 need npm nodejs npm
+need chromium chromium
 
 echo "== ruff"
 "$bin/ruff" format --check --quiet .

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from arthexis.charging.times import format_utc, parse_utc
     from arthexis.cli.node_access import ask, node_url
     from arthexis.clock import Clock
+    from arthexis.config import Secret
     from arthexis.contributions import (
         Action,
         Command,
@@ -53,6 +54,7 @@ _HOMES = {
     "arthexis.charging.times": ("format_utc", "parse_utc"),
     "arthexis.cli.node_access": ("ask", "node_url"),
     "arthexis.clock": ("Clock",),
+    "arthexis.config": ("Secret",),
     "arthexis.contributions": (
         "Action",
         "Command",
@@ -104,6 +106,7 @@ __all__ = [
     "Registration",
     "Reject",
     "Route",
+    "Secret",
     "Service",
     "Station",
     "Subscriber",

@@ -11,10 +11,13 @@ import msgspec
 
 from arthexis import config, roles
 from arthexis.clock import Clock
-from arthexis.config import Configuration, Http, Settings, Stations
+from arthexis.config import Configuration, Http, Node, Settings, Stations
+from arthexis.errors import ConfigError
 from arthexis.host import Host
 from arthexis.plugins.compose import Composition, Selection, compose
 from arthexis.plugins.states import Plugin
+
+SAFE_MODE = Selection(halted=("safe mode: no plugin runs until the node is started without --safe-mode",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +42,51 @@ def assemble(options: Options, clock: Clock | None = None) -> Host:
     line = roles.lineage(role, installed)
     roles.beneath(configuration, line)
     settings = _with_options(configuration.settings, options)
-    selected = Selection() if options.safe_mode else roles.selection(line, settings.node)
+    selected = SAFE_MODE if options.safe_mode else roles.selection(line, settings.node)
     composition = composed(configuration, selected)
-    host = Host(
-        settings,
-        composition,
-        options.home or config.home(),
-        open_mode=options.open,
-        admit_pending_minutes=options.admit_pending_minutes,
-        clock=clock,
-    )
+    host = _host(configuration, settings, composition, options, clock)
     host.role_name = role.name
     return host
 
 
+def structs_of(configuration: Configuration) -> dict[str, type[msgspec.Struct]]:
+    """The settings Struct of each plugin that is on, by section; raises ``ConfigError``."""
+    installed = roles.installed()
+    node: Node = configuration.section("node", Node)
+    line = roles.lineage(roles.chosen(node, installed), installed)
+    roles.beneath(configuration, line)
+    composed(configuration, roles.selection(line, node))
+    return {name: struct for name, struct in configuration.structs.items() if name.startswith("plugins.")}
+
+
+def _host(
+    configuration: Configuration, settings: Settings, composition: Composition, options: Options, clock: Clock | None
+) -> Host:
+    """The host itself; what it cannot do with a setting is said with the setting's place."""
+    try:
+        return Host(
+            settings,
+            composition,
+            options.home or config.home(),
+            open_mode=options.open,
+            admit_pending_minutes=options.admit_pending_minutes,
+            clock=clock,
+        )
+    except ConfigError as error:
+        section, _, key = error.place.partition(".")
+        raise ConfigError(error.problem, place=configuration.place(section, key), cure=error.cure) from None
+
+
 def composed(configuration: Configuration, selected: Selection) -> Composition:
-    """The composition of a selection; sections of plugins that are not installed are refused."""
+    """The composition of a selection; settings that nothing reads are noted, because a node must start at night too."""
 
     def changed(plugin: Plugin) -> None:
         log = logging.getLogger("arthexis.plugins")
         log.debug("%s is %s %s", plugin.full_name, plugin.state, plugin.reason, extra={"plugin": plugin.name})
 
-    composition = compose(selected, configuration.of_plugin, on_change=changed)
-    configuration.check_plugins(composition.plugins)
+    node: Node = configuration.section("node", Node)
+    composition = compose(selected, configuration.of_plugin, on_change=changed, patience_s=node.plugin_timeout_s)
+    composition.notices += configuration.notices(composition.plugins)
     return composition
 
 

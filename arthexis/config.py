@@ -7,29 +7,63 @@ In the environment a setting is ``ARTHEXIS__SECTION__KEY``, with ``_`` for the d
 from __future__ import annotations
 
 import difflib
+import hmac
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import platformdirs
 from msgspec import Meta, Struct
 
 from arthexis.errors import ConfigError, NotFound
-from arthexis.system import write_private
+from arthexis.system import rewrite
 
 if TYPE_CHECKING:
     from arthexis.plugins.states import Plugin
 
 FILE = "arthexis.toml"
 PREFIX = "ARTHEXIS__"
+STARS = "********"
 
 Seconds = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
+
+
+class Secret:
+    """A setting that is never printed: a password, a token, a key. ``reveal()`` is its text, anything else stars."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        """Keep this text."""
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself, for the one place that needs it."""
+        return self._text
+
+    def __str__(self) -> str:
+        return STARS if self._text else ""
+
+    __repr__ = __str__
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
 
 
 def _doc(text: str, **limits: Any) -> Meta:
@@ -46,6 +80,7 @@ class Node(Section, frozen=True):
     role: Annotated[str | None, _doc("The node's role; without one, terminal if it is installed, else bare")] = None
     enable: Annotated[list[str], _doc("Plugins beside the role's, as distribution:name")] = []
     disable: Annotated[list[str], _doc("Plugins of the role that are off, as distribution:name")] = []
+    plugin_timeout_s: Annotated[float, _doc("How long a plugin's import, or its start, may take", gt=0)] = 10.0
 
 
 class Http(Section, frozen=True):
@@ -54,9 +89,10 @@ class Http(Section, frozen=True):
     host: Annotated[str, _doc("Address to listen on; 0.0.0.0 is every interface")] = "127.0.0.1"
     port: Annotated[int, _doc("Port for stations, pages and the API; 0 takes a free one", ge=0, le=65535)] = 8888
     trusted_proxies: Annotated[list[str], _doc("Addresses whose X-Forwarded-For is believed")] = []
-    public_url: Annotated[str | None, _doc("The URL under which others reach this node, e.g. wss://csms.example")] = (
-        None
-    )
+    public_url: Annotated[
+        Annotated[str, Meta(pattern="^(ws|http)s?://[^/]")] | None,
+        _doc("The URL under which others reach this node, e.g. wss://csms.example"),
+    ] = None
 
 
 class DatabaseSettings(Section, frozen=True):
@@ -120,135 +156,240 @@ class Settings(Section, frozen=True):
     log: Log = Log()
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that does not keep the node from running and that nobody should miss."""
+
+    reason: str
+    cure: str
+
+
 @dataclass(slots=True)
 class Configuration:
-    """The file, the environment, and what a role sets beneath both."""
+    """The file, the environment, and what a role sets beneath both. ``structs``: every section that is known."""
 
     path: Path
     file: dict[str, Any] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     role: dict[str, Any] = field(default_factory=dict)
+    structs: dict[str, type[Struct]] = field(default_factory=lambda: dict(SECTIONS))
 
     @property
     def settings(self) -> Settings:
         """The host's sections; raises ``ConfigError`` with file, path and cure."""
-        for name in self.file:
+        for name, value in self.file.items():
             if name not in SECTIONS and name != "plugins":
                 raise self._unknown(name, [*SECTIONS, "plugins"])
-        sections = {name: self.section(name, struct) for name, struct in SECTIONS.items()}
-        return Settings(**sections)
+            if not isinstance(value, dict):
+                raise ConfigError("is no section", place=f"{self.path}: {name}", cure=f"Write [{name}] above its keys")
+        settings = Settings(**{name: self.section(name, struct) for name, struct in SECTIONS.items()})
+        if not is_zone(settings.stations.default_zone):
+            said = f"there is no time zone {settings.stations.default_zone!r}"
+            raise ConfigError(
+                said, place=self.place("stations", "default_zone"), cure="Use an IANA name: Europe/Berlin"
+            )
+        return settings
 
     def section(self, name: str, struct: type[Struct]) -> Any:
         """One section as its Struct."""
-        merged = {**_walk(self.role, name), **_walk(self.file, name), **self._from_environment(name)}
+        merged = self._merged(name, struct)
+        for key in merged:
+            if key not in struct.__struct_encode_fields__:
+                raise self._unknown(
+                    f"{name}.{key}", [f"{name}.{k}" for k in struct.__struct_encode_fields__], name, key
+                )
         try:
-            return msgspec.convert(merged, struct)
+            return msgspec.convert(merged, struct, dec_hook=read_secret)
         except msgspec.ValidationError as error:
-            raise self._invalid(name, struct, str(error)) from None
+            raise self._invalid(name, struct, str(error), merged) from None
 
-    def of_plugin(self, plugin: Plugin, struct: type | None) -> Any:
+    def _merged(self, name: str, struct: type[Struct]) -> dict[str, Any]:
+        """What role, file and environment say of a section, without the sections of plugins whose names go on."""
+        known = set(struct.__struct_encode_fields__)
+        written = {
+            key: value
+            for key, value in {**_walk(self.role, name), **_walk(self.file, name)}.items()
+            if key in known or not (isinstance(value, dict) and name.startswith("plugins."))
+        }
+        return {**written, **self._from_environment(name, struct)}
+
+    def of_plugin(self, plugin: Plugin, struct: type[Struct] | None) -> Any:
         """A plugin's settings; None for one that has no settings, which then must have no section."""
         name = f"plugins.{plugin.name}"
         if struct is not None:
+            self.structs[name] = struct
             return self.section(name, struct)
         stray = {key for key, value in _walk(self.file, name).items() if not isinstance(value, dict)}
         if stray:
             raise ConfigError("this plugin has no settings", place=f"{self.path}: {name}", cure="Remove the section")
         return None
 
-    def check_plugins(self, plugins: Iterable[Plugin]) -> None:
-        """Refuse sections of plugins that are not installed; raises ``ConfigError``."""
-        names = {plugin.name for plugin in plugins}
-        for name in _leaf_sections(self.file.get("plugins", {})):
-            if not any(
-                name == known or name.startswith(known + ".") or known.startswith(name + ".") for known in names
-            ):
-                raise self._unknown(f"plugins.{name}", [f"plugins.{known}" for known in names])
+    def notices(self, plugins: Iterable[Plugin]) -> list[Notice]:
+        """Settings that nothing reads, because what they are for is not installed or is misspelt."""
+        names = sorted({plugin.name for plugin in plugins})
+        plugin_table = self.file.get("plugins", {})
+        strange = [
+            Notice(f"{self.path}: plugins.{name} is for no installed plugin", _meant(name, names, "remove the section"))
+            for name in _leaf_sections(plugin_table)
+            if not any(_within(name, known) or known.startswith(name + ".") for known in names)
+        ]
+        sections = [_shouted(section) for section in (*SECTIONS, *names)]
+        for name in sorted(n for n in self.environ if n.startswith(PREFIX)):
+            section, _, key = name.removeprefix(PREFIX).partition("__")
+            if section not in sections or not key or "__" in key:
+                whole = [f"{PREFIX}{s}__{key or 'KEY'}" for s in sections]
+                strange.append(Notice(f"environment: {name} is for nothing", _meant(name, whole, "unset it")))
+        return strange
+
+    # ------------------------------------------------------------------ what commands ask
+
+    def split(self, path: str) -> tuple[str, str]:
+        """The section and the key of a dotted path (an empty key for a whole section); raises ``NotFound``."""
+        for section in sorted(self.structs, key=len, reverse=True):
+            key = path.removeprefix(section + ".")
+            if path == section or (key != path and key.partition(".")[0] in self._fields(section)):
+                return section, "" if path == section else key
+        known = [*self.structs, *(f"{section}.{key}" for section in self.structs for key in self._fields(section))]
+        raise NotFound(
+            f"no setting {path}", place=str(self.path), cure=_meant(path, known, "see `arthexis config schema`")
+        )
+
+    def _fields(self, section: str) -> tuple[str, ...]:
+        return self.structs[section].__struct_encode_fields__
 
     def get(self, path: str) -> Any:
-        """A setting's value in effect; raises ``NotFound``."""
-        section, _, key = path.partition(".")
-        if section in SECTIONS and key in SECTIONS[section].__struct_fields__:
-            return getattr(getattr(self.settings, section), key)
-        found: Any = self.file
-        for part in path.split("."):
+        """A setting's value in effect (or a whole section's), as JSON shows it and without secrets."""
+        section, key = self.split(path)
+        found: Any = shown(self.section(section, self.structs[section]))
+        for part in key.split(".") if key else ():
             if not isinstance(found, dict) or part not in found:
-                raise NotFound(f"no setting {path}", place=str(self.path), cure="See `arthexis config schema`")
+                raise NotFound(f"no setting {path}", place=str(self.path), cure=f"See `arthexis config get {section}`")
             found = found[part]
         return found
 
     def explain(self, path: str) -> dict[str, Any]:
-        """A setting's value, where it comes from, and what it means."""
-        section, _, key = path.rpartition(".")
-        struct = SECTIONS.get(section)
-        meaning = _descriptions(struct).get(key, "") if struct else ""
-        return {"setting": path, "value": self.get(path), "from": self._origin(section, key), "meaning": meaning}
+        """A setting's value, where it comes from, what it means, its default and, where it is wrong, why."""
+        section, key = self.split(path)
+        if not key:
+            keys = ", ".join(self._fields(section))
+            raise NotFound(f"{path} is a section", place=str(self.path), cure=f"Name one of its settings: {keys}")
+        name = key.partition(".")[0]
+        described = _described(self.structs[section], name)
+        told = {"setting": path, "value": None, "from": self.place(section, name, bare=True), **described}
+        try:
+            return {**told, "value": self.get(path)}
+        except ConfigError as error:
+            return {**told, "problem": str(error)}
+
+    def place(self, section: str, key: str, *, bare: bool = False) -> str:
+        """Where a setting's value comes from; with its path unless ``bare``."""
+        where = self._origin(section, key)
+        return where if bare or where.startswith("environment") else f"{where}: {section}.{key}"
 
     def _origin(self, section: str, key: str) -> str:
-        if key in self._from_environment(section):
-            return f"environment {PREFIX}{_shouted(section)}__{key.upper()}"
+        for name in self.environ:
+            if name.upper() == f"{PREFIX}{_shouted(section)}__{key.upper()}":
+                return f"environment {name}"
         if key in _walk(self.file, section):
             return f"{self.path}:{_line(self.path, section, key)}"
         return "role" if key in _walk(self.role, section) else "default"
 
-    def set(self, path: str, value: Any) -> None:
-        """Write a setting into the file, comments kept; raises ``ConfigError`` and writes nothing if it is wrong."""
+    # ------------------------------------------------------------------ changing the file
+
+    def set(self, path: str, text: str) -> str:
+        """Write a setting as a person types it; where the value comes from now. Nothing is written if it is wrong."""
+        section, key = self.split(path)
+        if not key:
+            raise ConfigError(
+                "is a section", place=path, cure=f"Name one of its settings: {', '.join(self._fields(section))}"
+            )
+        name, _, rest = key.partition(".")
+        value = parse_value(text) if rest else typed(text, _kind(self.structs[section], name))
         self.change({path: value})
+        return self.place(section, name, bare=True)
 
     def change(self, values: Mapping[str, Any]) -> None:
-        """Write several settings at once."""
+        """Write several settings at once, comments kept; raises ``ConfigError`` and writes nothing if one is wrong."""
         import tomlkit
 
         text = self.path.read_text("utf-8") if self.path.exists() else ""
         document = tomlkit.parse(text)
-        for path, value in values.items():
-            *tables, key = path.split(".")
-            table: Any = document
-            for name in tables:
-                table = table.setdefault(name, tomlkit.table())
-            table[key] = value
+        touched = [self.split(path) for path in values]
+        for (section, key), value in zip(touched, values.values(), strict=True):
+            *inner, last = key.split(".")
+            table = _table(document, [*section.split("."), *inner], f"{self.path}: {section}")
+            table[last] = value
         changed = tomlkit.dumps(document)
-        _ = Configuration(self.path, tomllib.loads(changed), self.environ, self.role).settings
-        write_private(self.path, changed)
-        self.file = tomllib.loads(changed)
+        after = replace(self, file=tomllib.loads(changed))
+        for section, key in touched:
+            after._check(section, key, self)
+        rewrite(self.path, changed)
+        self.file = after.file
 
-    def _from_environment(self, section: str) -> dict[str, Any]:
+    def _check(self, section: str, key: str, before: Configuration) -> None:
+        """Refuse a changed section; one that was wrong before may stay so, if only the changed value is right."""
+        struct = self.structs[section]
+        name = key.partition(".")[0]
+        try:
+            self.section(section, struct)
+            if section == "stations":
+                _ = self.settings if name == "default_zone" else None
+        except ConfigError as error:
+            if before._sound(section) or not _fits(_walk(self.file, section)[name], _kind(struct, name)):
+                raise error from None
+
+    def _sound(self, section: str) -> bool:
+        try:
+            self.section(section, self.structs[section])
+        except ConfigError:
+            return False
+        return True
+
+    # ------------------------------------------------------------------ errors
+
+    def _from_environment(self, section: str, struct: type[Struct]) -> dict[str, Any]:
         start = f"{PREFIX}{_shouted(section)}__"
-        return {
-            name.removeprefix(start).lower(): _value(text)
-            for name, text in self.environ.items()
-            if name.startswith(start) and "__" not in name.removeprefix(start)
-        }
+        spelling = {key.upper(): key for key in struct.__struct_encode_fields__}
+        found: dict[str, Any] = {}
+        for name, text in self.environ.items():
+            shouted = name.removeprefix(start).upper()
+            if name.startswith(start) and "__" not in shouted:
+                key = spelling.get(shouted, shouted.lower())
+                found[key] = typed(text, _kind(struct, key)) if shouted in spelling else text
+        return found
 
-    def _invalid(self, section: str, struct: type[Struct], said: str) -> ConfigError:
-        unknown = re.search(r"unknown field `(.+?)`", said)
-        if unknown is not None:
-            return self._unknown(f"{section}.{unknown[1]}", [f"{section}.{name}" for name in struct.__struct_fields__])
+    def _invalid(self, section: str, struct: type[Struct], said: str, merged: Mapping[str, Any]) -> ConfigError:
         problem, _, where = said.partition(" - at `$.")
-        key = where.rstrip("`")
-        fault = problem[:1].lower() + problem[1:]
-        return ConfigError(
-            fault,
-            place=f"{self.path}: {section}.{key}".rstrip("."),
-            cure=f"Run: arthexis config explain {section}.{key}",
-        )
+        path = where.rstrip("`")
+        key = re.split(r"[.\[]", path)[0]
+        if key == path and key in merged and ", got `" in problem and not _secret(_kind(struct, key)):
+            problem = f"{problem.partition(', got `')[0]}, got {shown(merged[key])!r}"[:200]
+        problem = problem[:1].lower() + problem[1:]
+        if not key:
+            return ConfigError(problem, place=f"{self.path}: {section}", cure=f"Mend [{section}], or leave it out")
+        meant = _described(struct, key)
+        cure = f"{meant['meaning'] or section + '.' + key}; the default is {meant['default']}"
+        return ConfigError(problem, place=self.place(section, key) + path.removeprefix(key), cure=cure)
 
-    def _unknown(self, name: str, known: list[str]) -> ConfigError:
-        close = difflib.get_close_matches(name, known, 1)
-        cure = f"Did you mean {close[0]}?" if close else "Remove it, or see `arthexis config schema`"
-        return ConfigError(f"there is no setting {name}", place=str(self.path), cure=cure)
+    def _unknown(self, name: str, known: list[str], section: str = "", key: str = "") -> ConfigError:
+        place = self.place(section, key, bare=True) if key else str(self.path)
+        cure = _meant(name, known, "remove it, or see `arthexis config schema`")
+        return ConfigError(f"there is no setting {name}", place=place, cure=cure)
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Configuration:
     """Read the configuration file, if there is one; raises ``ConfigError``."""
     environ = os.environ if environ is None else environ
-    chosen = path or Path(environ.get("ARTHEXIS_CONFIG") or _default(environ))
-    if path is not None and not path.exists():
-        raise ConfigError("there is no such file", place=str(path), cure="Leave --config out, or create it")
+    named = path or (Path(environ["ARTHEXIS_CONFIG"]) if environ.get("ARTHEXIS_CONFIG") else None)
+    chosen = named or _default(environ)
     try:
-        file = tomllib.loads(chosen.read_text("utf-8")) if chosen.exists() else {}
+        if named is not None and not named.exists():
+            how = "--config" if path is not None else "ARTHEXIS_CONFIG"
+            raise ConfigError("there is no such file", place=str(named), cure=f"Leave {how} out, or create the file")
+        file = tomllib.loads(chosen.read_text("utf-8-sig")) if chosen.exists() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"cannot be read: {error}", place=str(chosen), cure="Mend the file") from None
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ConfigError(f"cannot be read: {said}", place=str(chosen), cure="Mend the file") from None
     return Configuration(chosen, file, environ)
 
 
@@ -274,16 +415,88 @@ def _clone() -> Path | None:
     return root if (root / "setup.cfg").exists() and (root / "start.sh").exists() else None
 
 
+def is_zone(name: str) -> bool:
+    """Whether an IANA time zone has this name."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+# ---------------------------------------------------------------------- values
+
+
 def parse_value(text: str) -> Any:
     """A value as a person types it on a command line: TOML where it is that, else text."""
-    return _value(text)
-
-
-def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def typed(text: str, kind: Any) -> Any:
+    """A typed text as the value of a setting of this type: what is no TOML of the type is taken as plain text."""
+    for value, strict in ((parse_value(text), True), (text, True), (text, False)):
+        try:
+            converted = msgspec.convert(value, kind, strict=strict, dec_hook=read_secret)
+        except msgspec.ValidationError:
+            continue
+        return value if strict else msgspec.to_builtins(converted)
+    return parse_value(text)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind, dec_hook=read_secret)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def read_secret(kind: type, value: Any) -> Any:
+    """Turn text into a ``Secret``; msgspec asks this for types it does not know."""
+    if kind is not Secret:
+        raise NotImplementedError(f"a setting cannot be of type {kind.__name__}")
+    if not isinstance(value, str):
+        raise TypeError("expected text")
+    return Secret(value)
+
+
+def shown(value: Any) -> Any:
+    """A value as it may be printed: JSON, secrets as stars, no password in a URL."""
+    plain = msgspec.to_builtins(value, enc_hook=str)
+    return _starred(plain)
+
+
+def _starred(value: Any) -> Any:
+    if isinstance(value, str):
+        return re.sub(r"(?<=://)([^:/@\s]*):[^@/\s]+@", rf"\1:{STARS}@", value)
+    if isinstance(value, dict):
+        return {key: _starred(inner) for key, inner in value.items()}
+    return [_starred(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _kind(struct: type[Struct], key: str) -> Any:
+    return next((f.type for f in msgspec.structs.fields(struct) if f.encode_name == key), Any)
+
+
+def _secret(kind: Any) -> bool:
+    return kind is Secret or Secret in get_args(kind)
+
+
+def _described(struct: type[Struct], key: str) -> dict[str, Any]:
+    """A setting's meaning and default."""
+    info = next(f for f in msgspec.structs.fields(struct) if f.encode_name == key)
+    metas = [m for m in get_args(info.type) if isinstance(m, Meta)]
+    meaning = next((m.description for m in metas if m.description), "")
+    if info.default is not msgspec.NODEFAULT:
+        return {"meaning": meaning, "default": shown(info.default)}
+    made = info.default_factory() if info.default_factory is not msgspec.NODEFAULT else "none: it must be given"
+    return {"meaning": meaning, "default": shown(made)}
+
+
+# ---------------------------------------------------------------------- tables and names
 
 
 def _walk(table: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -297,37 +510,90 @@ def _walk(table: Mapping[str, Any], path: str) -> dict[str, Any]:
     return _walk(inner, rest) if rest else dict(inner)
 
 
-def _leaf_sections(table: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
-    for name, value in table.items():
-        if isinstance(value, dict):
-            if not value or any(not isinstance(v, dict) for v in value.values()):
-                yield prefix + name
-            yield from _leaf_sections(value, f"{prefix}{name}.")
+def _table(document: Any, parts: list[str], place: str) -> Any:
+    """The table under these names, made where it is not there; a plugin's dotted name may stand quoted."""
+    import tomlkit
+
+    table = document
+    while parts:
+        quoted = next((n for n in range(len(parts), 1, -1) if ".".join(parts[:n]) in table), 1)
+        name, parts = ".".join(parts[:quoted]), parts[quoted:]
+        table = table.setdefault(name, tomlkit.table())
+        if not isinstance(table, MutableMapping):
+            raise ConfigError(f"{name} is no section", place=place, cure=f"Write [{name}] above its keys")
+    return table
+
+
+def _leaf_sections(table: Any, prefix: str = "") -> Iterable[str]:
+    for name, value in table.items() if isinstance(table, dict) else ():
+        if not isinstance(value, dict):
+            continue
+        if not value or any(not isinstance(v, dict) for v in value.values()):
+            yield prefix + name
+        yield from _leaf_sections(value, f"{prefix}{name}.")
+
+
+def _within(name: str, known: str) -> bool:
+    return name == known or name.startswith(known + ".")
 
 
 def _shouted(section: str) -> str:
     return re.sub(r"[.\-]", "_", section.removeprefix("plugins.")).upper()
 
 
-def _descriptions(struct: type[Struct]) -> dict[str, str]:
-    properties = msgspec.json.schema_components([struct])[1][struct.__name__].get("properties", {})
-    return {name: described.get("description", "") for name, described in properties.items()}
+def _meant(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The cure for a name that is not known: the closest one, else what to do without."""
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"Did you mean {close[0]}?" if close else otherwise[:1].upper() + otherwise[1:]
 
 
 def _line(path: Path, section: str, key: str) -> int:
     """The line of a key in the file; 1 if it cannot be told."""
     current = ""
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text("utf-8").splitlines() if path.exists() else (), 1):
         header = re.match(r"\s*\[([^\]]+)\]", line)
         if header is not None:
             current = header[1].replace('"', "").strip()
-        elif current == section and re.match(rf"\s*{re.escape(key)}\s*=", line):
+            continue
+        name = f"{section}.{key}".removeprefix(f"{current}.") if current else f"{section}.{key}"
+        if re.match(rf"""\s*["']?{re.escape(name)}["']?\s*=""", line):
             return number
     return 1
 
 
-def schema(plugins: Iterable[tuple[Plugin, type[Struct]]] = ()) -> dict[str, Any]:
-    """The JSON Schema of the whole file."""
-    structs: dict[str, Any] = {**SECTIONS, **{f"plugins.{plugin.name}": struct for plugin, struct in plugins}}
-    components = {name: msgspec.json.schema(struct) for name, struct in structs.items()}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "properties": components}
+def schema(structs: Mapping[str, type[Struct]]) -> dict[str, Any]:
+    """The JSON Schema of the whole file, from its sections by dotted name (``Configuration.structs``)."""
+    root: dict[str, Any] = {"type": "object", "properties": {}}
+    definitions: dict[str, Any] = {}
+    for name in sorted(structs):
+        described = msgspec.json.schema(
+            _without_secrets(structs[name]), schema_hook=_secret_schema, ref_template=f"#/$defs/{name}.{{name}}"
+        )
+        definitions |= {f"{name}.{inner}": made for inner, made in described.pop("$defs", {}).items()}
+        *outer, last = name.split(".")
+        inside = root
+        for part in outer:
+            inside = inside.setdefault("properties", {}).setdefault(part, {"type": "object"})
+        inside.setdefault("properties", {})[last] = described
+    whole: dict[str, Any] = _starred({"$defs": definitions, **root})
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole}
+
+
+def _without_secrets(struct: type[Struct]) -> type[Struct]:
+    """The Struct with stars for the defaults of its secrets, which no schema shall show."""
+    info = msgspec.structs.fields(struct)
+    if not any(isinstance(f.default, Secret) for f in info):
+        return struct
+    fields = [
+        (f.encode_name, f.type, msgspec.field(default=str(f.default) if isinstance(f.default, Secret) else f.default))
+        if f.default_factory is msgspec.NODEFAULT
+        else (f.encode_name, f.type, msgspec.field(default_factory=f.default_factory))
+        for f in info
+    ]
+    return msgspec.defstruct(struct.__name__, fields, kw_only=True, forbid_unknown_fields=True)
+
+
+def _secret_schema(kind: type) -> dict[str, Any]:
+    if kind is not Secret:
+        raise NotImplementedError(f"a setting cannot be of type {kind.__name__}")
+    return {"type": "string", "writeOnly": True}

@@ -6,6 +6,7 @@ composing, naming both distributions.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from arthexis.charging.station import Station
     from arthexis.db.events import Event
     from arthexis.ocppj.inbound import Call
+
+
+ACCESS = ("viewer", "operator", "administrator")
 
 
 class Fault(Enum):
@@ -36,6 +40,25 @@ class Fault(Enum):
     INTERNAL = "internal"
 
 
+def _expect(what: str, holds: bool, wanted: str) -> None:
+    """Raise ``TypeError`` where the author wrote something that could only fail later, and elsewhere."""
+    if not holds:
+        raise TypeError(f"{what} must be {wanted}")
+
+
+def _name(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _coroutine_function(fn: Any) -> bool:
+    candidates = (fn, inspect.unwrap(fn), type(fn).__call__) if callable(fn) else ()
+    return any(inspect.iscoroutinefunction(candidate) for candidate in candidates)
+
+
+def _struct(kind: object) -> bool:
+    return isinstance(kind, type) and hasattr(kind, "__struct_fields__")
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One action of a protocol version and the Structs of its request and its answer."""
@@ -43,6 +66,11 @@ class Message:
     action: str
     request: type[Struct]
     response: type[Struct]
+
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("action", _name(self.action), "text")
+        _expect(f"request and response of {self.action}", _struct(self.request) and _struct(self.response), "Structs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +93,12 @@ class Protocol:
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("subprotocol", _name(self.subprotocol), "text")
+        _expect("messages", all(isinstance(m, Message) for m in self.messages), "a tuple of Message")
+        _expect("errors", isinstance(self.errors, Mapping), "a mapping of Fault to the protocol's word")
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -82,6 +116,11 @@ class Action:
     replay_s: float = 60.0
     before_acceptance: bool = False
 
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("name", _name(self.name), "the action's name")
+        _expect(f"handler of {self.name}", _coroutine_function(self.handler), "a coroutine function (async def)")
+
 
 @dataclass(frozen=True, slots=True)
 class DataTransfer:
@@ -97,6 +136,12 @@ class DataTransfer:
     handler: Callable[..., Any]
     data: Any = None
 
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("vendor_id", _name(self.vendor_id), "text")
+        _expect("message_id", self.message_id is None or isinstance(self.message_id, str), "text or None")
+        _expect(f"handler of {self.vendor_id}", callable(self.handler), "a function")
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -104,6 +149,10 @@ class Service:
 
     interface: type
     implementation: object
+
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("interface", isinstance(self.interface, type), "a class of arthexis.services")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +162,10 @@ class Tables:
     metadata: MetaData
     migrations: str
 
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("migrations", _name(self.migrations) and ":" in self.migrations, '"package:folder"')
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -121,6 +174,11 @@ class Command:
     name: str
     target: str
     help: str
+
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("name", _name(self.name), "the command's name")
+        _expect(f"target of {self.name}", _name(self.target) and ":" in self.target, '"module:attribute"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +190,23 @@ class Route:
     handler: Callable[[Request], Awaitable[StreamResponse]]
     access: str = "operator"
 
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("method", _name(self.method) and self.method.isupper(), "GET, POST or another HTTP method")
+        _expect("path", _name(self.path) and self.path.startswith("/"), "a path that begins with /")
+        _expect(f"handler of {self.path}", _coroutine_function(self.handler), "a coroutine function (async def)")
+        _expect("access", self.access in ACCESS, f"one of {', '.join(ACCESS)}")
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """The msgspec Struct of a plugin's settings, section ``[plugins.<name>]`` of arthexis.toml."""
 
     struct: type[Struct]
+
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("struct", _struct(self.struct), "a msgspec Struct")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +216,9 @@ class Subscriber:
     name: str
     kinds: frozenset[str]
     handler: Callable[[Event], Awaitable[None]]
+
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("name", _name(self.name), "text that stays the same for ever")
+        _expect("kinds", isinstance(self.kinds, (frozenset, set)), "a frozenset of event kinds")
+        _expect(f"handler of {self.name}", _coroutine_function(self.handler), "a coroutine function (async def)")

@@ -19,7 +19,7 @@ from arthexis.charging import connectors, keys, messages, meter_values, stations
 from arthexis.charging.ids import folded
 from arthexis.db import backup, migrate
 from arthexis.db.statements import Connection
-from arthexis.errors import DomainError, NotFound
+from arthexis.errors import DomainError, NotFound, PluginError
 
 if TYPE_CHECKING:
     from arthexis.host import Host
@@ -78,10 +78,11 @@ async def node_status(host: Host) -> dict[str, Any]:
     running = hasattr(host, "gate")
     return {
         "running": running,
-        "role": host.settings.node.role,
+        "role": host.role_name,
         "open": host.open,
         "stations_connected": len(host.links) if running else 0,
         "recovery": host.composition.recovery,
+        "notices": [{"reason": notice.reason, "cure": notice.cure} for notice in host.composition.notices],
         "plugins": _counted(host),
         "unreadable_frames": host.unreadable,
         "writes_waiting": host.journal.waiting,
@@ -110,6 +111,9 @@ async def plugins_info(host: Host, name: str) -> dict[str, Any]:
     found = host.composition.named(name)
     if not found:
         raise NotFound(f"no plugin {name}", place="plugins", cure="See `arthexis plugins list`")
+    if len(found) > 1:
+        names = " or ".join(plugin.full_name for plugin in found)
+        raise PluginError(f"{name} comes from several distributions", place="plugins", cure=f"Say {names}")
     plugin = found[0]
     offers = {
         hook.removeprefix("register_"): [_short(c) for owner, c in contributions if owner is plugin]

@@ -33,10 +33,11 @@ from arthexis.ocppj.gate import Gate
 from arthexis.ocppj.link import Link
 from arthexis.plugins.compose import Composition
 from arthexis.plugins.contain import Contain
-from arthexis.plugins.registry import Deciders, tell
+from arthexis.plugins.registry import Deciders
 from arthexis.plugins.states import Plugin, State
 from arthexis.subscribers import Readers
 from arthexis.system import lan_addresses
+from arthexis.telling import Tellers
 
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
@@ -49,8 +50,8 @@ RETRY_BOOT_S = 30
 SEEN_S = 10.0
 HOUSEKEEPING_S = 60.0
 KEEP_EVENTS = timedelta(days=30)
-MOST_UNTOLD = 10_000
 PEPPER_BYTES = 32
+LOUD = frozenset({State.FAILED, State.UNAVAILABLE, State.DEGRADED})
 LIVE = {
     "station.booted": "on_booted",
     "status.changed": "on_status_changed",
@@ -90,12 +91,13 @@ class Host:
         self.pepper = b""
         self.unreadable = 0
         self.role_name = ""
+        self.started_with: tuple[str, ...] = ()
+        self.restart_options: list[str] | None = None
         self.bound_port = settings.http.port
         self.watchers: set[Callable[[Event], None]] = set()
         self._admit_until = self.clock.monotonic() + 60 * admit_pending_minutes if admit_pending_minutes else 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._untold: asyncio.Queue[tuple[str, tuple[Any, ...]]] = asyncio.Queue(MOST_UNTOLD)
-        self._telling = False
+        self._tellers = Tellers(self)
         self._lifespans = Lifespans(self)
         self._readers = Readers(self)
         self._services = {service.interface: service.implementation for _, service in composition.services}
@@ -123,8 +125,11 @@ class Host:
         self.journal.on_events = self._committed
         self.journal.on_fatal = self._fail
         self.gate = Gate(self)
-        for name, work in (("sweeper", self._sweep()), ("teller", self._tell()), ("housekeeping", self._keep_house())):
+        for name, work in (("sweeper", self._sweep()), ("housekeeping", self._keep_house())):
             self.spawn(work, name)
+        self._tellers.start()
+        for plugin in self.composition.plugins:
+            plugin.on_change = self.tell_plugin
         await self._lifespans.open()
         self._readers.start()
 
@@ -161,28 +166,30 @@ class Host:
         """Every chain of migrations, the host's first, with the plugins that need it."""
         found: list[tuple[migrate.Chain, list[Plugin]]] = [(migrate.Chain(migrate.HOST, migrate.HOST_MIGRATIONS), [])]
         for plugin, tables in self.composition.tables:
-            mates = [mate for mate in self.composition.plugins if mate.distribution == plugin.distribution]
+            mates = [p for p in self.composition.plugins if p.distribution == plugin.distribution and p.climbing]
             found.append((migrate.Chain(plugin.distribution.removeprefix("arthexis-"), tables.migrations), mates))
         return found
 
     def migrate(self) -> None:
         """Bring every chain to its head; a plugin whose chain fails is failed, the host's failure is raised."""
-        chains = self.chains()
-        for state, (chain, plugins) in zip(
-            migrate.states(self.database, [chain for chain, _ in chains]), chains, strict=True
-        ):
-            if not state.due:
-                continue
+        for chain, plugins in self.chains():
             try:
-                migrate.upgrade(self.database, chain)
+                migrate.bring_up(self.database, chain)
             except PluginError as error:
                 if chain.name == migrate.HOST:
                     raise
                 for plugin in plugins:
-                    plugin.fail(State.MIGRATED, str(error), error.cure)
+                    plugin.fail(State.MIGRATED, error.problem, error.cure)
+                    self._drop_actions(plugin)
         for plugin in self.composition.plugins:
             if plugin.state is State.CONFIGURED:
                 plugin.climb(State.MIGRATED)
+
+    def _drop_actions(self, plugin: Plugin) -> None:
+        """A plugin without its tables answers nothing: its actions are off (NotSupported), not broken."""
+        for dialect in self.dialects.values():
+            for name in [name for name, ready in dialect.ready.items() if ready.plugin is plugin]:
+                del dialect.ready[name]
 
     def _fail(self, reason: str) -> None:
         """The disk lies: stop answering at once (exit status 70)."""
@@ -293,15 +300,13 @@ class Host:
 
     def tell_plugin(self, plugin: Plugin) -> None:
         """A plugin reached another state."""
+        told = f"{plugin.reason}. {plugin.cure}" if plugin.reason else ""
+        level = logging.WARNING if plugin.state in LOUD else logging.DEBUG
+        log.log(level, "plugin %s is %s: %s", plugin.name, plugin.state, told, extra={"plugin": plugin.name})
         self._queue("on_plugin_changed", plugin)
 
     def _queue(self, hook: str, *args: Any) -> None:
-        if not self.composition.hooks.get(hook):
-            return
-        try:
-            self._untold.put_nowait((hook, args))
-        except asyncio.QueueFull:
-            log.warning("live hooks are behind; %s was not told", hook)
+        self._tellers.tell(hook, *args)
 
     def _committed(self, told: Told) -> None:
         """After a commit: live hooks are queued, durable readers woken, watchers (event streams) told."""
@@ -315,14 +320,7 @@ class Host:
     @property
     def busy_telling(self) -> bool:
         """Whether live hooks wait to be told, or are being told, of something."""
-        return self._telling or not self._untold.empty()
-
-    async def _tell(self) -> None:
-        while True:
-            hook, args = await self._untold.get()
-            self._telling = True
-            await tell(self.contain, self.composition.hooks[hook], *args)
-            self._telling = False
+        return self._tellers.busy
 
     # ------------------------------------------------------------------ keeping time
 

@@ -1,4 +1,8 @@
-"""Lifespans: plugins that open something are opened in order, retried while it is unavailable, closed in reverse."""
+"""Lifespans: plugins that open something are opened in order, retried while it is unavailable, closed in reverse.
+
+Each lifespan has a task of its own that enters and leaves it, so that what must be closed where it was opened (task
+groups, cancel scopes) works; one that hangs is given up, whether or not it heeds its cancellation.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arthexis.errors import Unavailable
-from arthexis.plugins.contain import attempt
+from arthexis.plugins.contain import attempt, outcome, told
 from arthexis.plugins.states import Plugin, State
 
 if TYPE_CHECKING:
@@ -18,7 +22,6 @@ if TYPE_CHECKING:
     from arthexis.db.journal import Journal
     from arthexis.host import Host
 
-OPEN_S = 5.0
 RETRY_S = 5.0
 MOST_RETRY_S = 300.0
 
@@ -39,13 +42,57 @@ class Context:
         return self.host.spawn(work, f"{self.plugin.name}: {name}")
 
 
+class Held:
+    """One lifespan and the task that enters it, waits and leaves it."""
+
+    def __init__(self, host: Host, plugin: Plugin, lifespan: AbstractAsyncContextManager[None]) -> None:
+        """Hold this one; ``open`` opens it."""
+        self._host = host
+        self.plugin = plugin
+        self._lifespan = lifespan
+        self._opened: asyncio.Future[BaseException | None] = host.loop.create_future()
+        self._closing = asyncio.Event()
+        self._patience_s = host.settings.node.plugin_timeout_s
+
+    async def open(self) -> BaseException | None:
+        """Enter; what kept it from opening."""
+        self._task = self._host.loop.create_task(self._hold(), name=f"lifespan of {self.plugin.name}")
+        await asyncio.wait({self._opened}, timeout=self._patience_s)
+        if self._opened.done():
+            return self._opened.result()
+        self._task.cancel()
+        return TimeoutError(f"no start within {self._patience_s:g} s")
+
+    async def close(self) -> None:
+        """Leave; what goes wrong is counted."""
+        self._closing.set()
+        await asyncio.wait({self._task}, timeout=self._patience_s)
+        if not self._task.done():
+            self._task.cancel()
+            self._host.contain.count(
+                self.plugin, TimeoutError(f"its lifespan did not close within {self._patience_s:g} s")
+            )
+
+    async def _hold(self) -> None:
+        _, error = await outcome(self._lifespan.__aenter__)
+        if not self._opened.done():
+            self._opened.set_result(error)
+        if error is not None:
+            return
+        await self._closing.wait()
+        _, error = await outcome(self._lifespan.__aexit__, None, None, None)
+        if error is not None:
+            self._host.contain.count(self.plugin, error)
+
+
 class Lifespans:
     """The open lifespans of a node's plugins."""
 
     def __init__(self, host: Host) -> None:
         """Open nothing yet."""
         self._host = host
-        self._opened: list[tuple[Plugin, AbstractAsyncContextManager[None]]] = []
+        self._opened: list[Held] = []
+        self._retrying: list[asyncio.Task[Any]] = []
         self._lock = asyncio.Lock()
 
     async def open(self) -> None:
@@ -53,17 +100,20 @@ class Lifespans:
         having = {plugin.full_name for plugin, _ in self._host.composition.hooks.get("lifespan", ())}
         for plugin, _ in self._host.composition.hooks.get("lifespan", ()):
             if plugin.state is State.MIGRATED and not await self._open(plugin):
-                self._host.spawn(self._retry(plugin), f"retrying {plugin.name}")
+                self._retrying.append(self._host.spawn(self._retry(plugin), f"retrying {plugin.name}"))
         for plugin in self._host.composition.plugins:
             if plugin.state is State.MIGRATED and plugin.full_name not in having:
                 plugin.climb(State.ACTIVE)
 
     async def close(self) -> None:
         """Close what was opened, the last first."""
+        for task in self._retrying:
+            task.cancel()
+        await asyncio.gather(*self._retrying, return_exceptions=True)
         while self._opened:
-            plugin, lifespan = self._opened.pop()
-            await self._host.contain.leave(plugin, OPEN_S, lifespan)
-            plugin.rest(State.STOPPED, "the node stopped")
+            held = self._opened.pop()
+            await held.close()
+            held.plugin.rest(State.STOPPED, "the node stopped")
 
     async def _open(self, plugin: Plugin) -> bool:
         """Open one; False if it should be tried again later."""
@@ -75,21 +125,20 @@ class Lifespans:
         if error is None and not isinstance(lifespan, AbstractAsyncContextManager):
             error = TypeError("lifespan is no async context manager; decorate it with asynccontextmanager")
         if error is None and lifespan is not None:
-            error = await host.contain.enter(plugin, OPEN_S, lifespan)
-        if error is None and lifespan is not None:
-            self._opened.append((plugin, lifespan))
-            plugin.climb(State.ACTIVE)
-            return True
+            held = Held(host, plugin, lifespan)
+            error = await held.open()
+            if error is None:
+                self._opened.append(held)
+                plugin.climb(State.ACTIVE)
+                return True
         return self._not_opened(plugin, error)
 
     def _not_opened(self, plugin: Plugin, error: BaseException | None) -> bool:
         """Say why a lifespan did not open; only what is unavailable is tried again."""
         if isinstance(error, Unavailable):
-            plugin.rest(State.UNAVAILABLE, error.problem, error.cure)
+            plugin.rest(State.UNAVAILABLE, error.problem, error.cure or "It is tried again by itself")
             return False
-        said = (
-            f"no start within {OPEN_S:g} s" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
-        )
+        said = str(error) if isinstance(error, TimeoutError) else told(error or RuntimeError("nothing to open"))
         cure = f"Mend it, or run: arthexis plugins disable {plugin.full_name}"
         plugin.fail(State.ACTIVE, f"its start failed: {said}", cure)
         return True

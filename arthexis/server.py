@@ -10,8 +10,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,6 +18,7 @@ from aiohttp import web
 from arthexis import system
 from arthexis.errors import Refused, Unavailable
 from arthexis.host import Host
+from arthexis.node_files import CONTROL, LOCK, Control
 from arthexis.web.app import application
 
 log = logging.getLogger("arthexis.host")
@@ -27,25 +26,7 @@ log = logging.getLogger("arthexis.host")
 EXIT_DISK = 70
 STOP_S = 10.0
 REQUEST_S = 10.0
-CONTROL = "control.json"
-LOCK = "lock"
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """How commands reach the running node: a loopback URL and a token, in a file only its owner may read."""
-
-    url: str
-    token: str
-    pid: int
-
-
-def control_of(home: Path) -> Control | None:
-    """The running node's control file, or None."""
-    try:
-        return msgspec.json.decode((home / CONTROL).read_bytes(), type=Control)
-    except (FileNotFoundError, msgspec.MsgspecError):
-        return None
+LEAVE_S = 1.0
 
 
 def refuse_open(host: Host) -> None:
@@ -66,7 +47,7 @@ def refuse_open(host: Host) -> None:
 
 
 async def serve(host: Host, say: Callable[[str], None]) -> int:
-    """Run a node until it is asked to stop; the exit status."""
+    """Run a node until it is asked to stop; the exit status. ``host.restart_options`` tells whether to start again."""
     stopping = asyncio.Event()
     async with running(host, stopping.set):
         system.on_signals(host.loop, stopping.set)
@@ -74,6 +55,7 @@ async def serve(host: Host, say: Callable[[str], None]) -> int:
             say(line)
         status = await _until(stopping, host)
     system.ignore_signals(host.loop)
+    await _leave_behind(status, host)
     return status
 
 
@@ -134,6 +116,21 @@ async def _listening(host: Host, stop: Callable[[], None]) -> AsyncIterator[None
         await runner.cleanup()
 
 
+async def _leave_behind(status: int, host: Host) -> None:
+    """End the process here and now if a plugin's task does not heed its cancellation: nothing waits for it."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    if not rest or not (await asyncio.wait(rest, timeout=LEAVE_S))[1]:
+        return
+    log.warning("left behind: %s", ", ".join(task.get_name() for task in rest if not task.done()))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if host.restart_options is not None:
+        status = system.run_again(host.restart_options)
+    os._exit(status)
+
+
 async def _until(stopping: asyncio.Event, host: Host) -> int:
     """Wait until somebody stops the node (0) or the disk fails (70)."""
     asked: asyncio.Future[Any] = asyncio.ensure_future(stopping.wait())
@@ -170,4 +167,5 @@ def greeting(host: Host) -> list[str]:
         for p in host.composition.plugins
         if p.reason and p.cure and p.climbing is False and p.state not in {"off", "found"}
     ]
+    lines += [f"  notice: {notice.reason}. {notice.cure}" for notice in host.composition.notices]
     return lines

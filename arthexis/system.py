@@ -8,6 +8,7 @@ import ipaddress
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -77,6 +78,27 @@ def lock(path: Path) -> IO[str] | None:
     return file
 
 
+def held(path: Path) -> bool:
+    """Whether another process holds this lock; looks without leaving anything behind."""
+    if not path.exists():
+        return False
+    free = lock(path)
+    if free is None:
+        return True
+    free.close()
+    return False
+
+
+def run_again(arguments: list[str]) -> int:
+    """Run ``arthexis`` anew in this process's place: same terminal, same process id where the system can do that."""
+    command = [sys.executable, "-m", "arthexis", *arguments]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if not WINDOWS:
+        os.execv(sys.executable, command)  # noqa: S606 - ourselves, with our own options
+    return subprocess.call(command)
+
+
 def _lock(file: IO[str]) -> None:
     if WINDOWS:
         import msvcrt
@@ -99,6 +121,17 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Write a person's file anew, all of it or nothing; a link stays a link, and mode and owner stay what they are."""
+    path = path.resolve()
+    before = path.stat() if path.exists() else None
+    write_private(path, text)
+    if before is not None and not WINDOWS:
+        path.chmod(before.st_mode & 0o7777)
+        with contextlib.suppress(PermissionError):
+            os.chown(path, before.st_uid, before.st_gid)
 
 
 def lan_addresses() -> list[str]:

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as bind
 
 from arthexis.charging.tables import api_token
+from arthexis.contributions import ACCESS
 from arthexis.db.statements import Connection, Prepared
 from arthexis.errors import DomainError, NotFound
 
-ACCESS = ("viewer", "operator", "administrator")
 PREFIX = "arx_"
 
 FIND = Prepared(

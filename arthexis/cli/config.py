@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
 from arthexis.cli import show
-from arthexis.config import Configuration, load, parse_value, schema
+from arthexis.cli.node_access import configuration
+from arthexis.config import SECTIONS, Configuration, schema
+from arthexis.errors import ConfigError
 
 
 @click.group()
@@ -18,12 +20,13 @@ def config() -> None:
 @config.command()
 @click.argument("path")
 @show.json_option
-@click.pass_context
-def get(ctx: click.Context, path: str, as_json: bool) -> None:
-    """Print a setting's value in effect, for example http.port."""
-    value = _loaded(ctx).get(path)
+def get(path: str, as_json: bool) -> None:
+    """Print a setting's value in effect, for example http.port, or those of a whole section."""
+    value = _known(path).get(path)
     if as_json:
         show.as_json(value)
+    elif isinstance(value, dict):
+        show.record(value, empty=True)
     else:
         click.echo(show.plain(value))
 
@@ -32,40 +35,51 @@ def get(ctx: click.Context, path: str, as_json: bool) -> None:
 @click.argument("path")
 @click.argument("value")
 @show.json_option
-@click.pass_context
-def set_(ctx: click.Context, path: str, value: str, as_json: bool) -> None:
+def set_(path: str, value: str, as_json: bool) -> None:
     """Write a setting into arthexis.toml; VALUE is TOML, or plain text."""
-    configuration = _loaded(ctx)
-    configuration.set(path, parse_value(value))
+    found = _known(path)
+    comes_from = found.set(path, value)
+    above = comes_from if comes_from.startswith("environment") else ""
     if as_json:
-        show.as_json({"setting": path, "value": configuration.get(path), "file": str(configuration.path)})
-    else:
-        click.echo(f"{path} is set in {configuration.path}. It takes effect at the next start: arthexis restart")
+        told: dict[str, Any] = {"setting": path, "value": found.get(path), "file": str(found.path)}
+        show.as_json({**told, "from": comes_from, "effective": "at the next start"})
+        return
+    click.echo(f"{path} is set in {found.path}. It takes effect at the next start: arthexis restart")
+    if above:
+        click.echo(f"But {above} stands above the file: unset it, or nothing changes.", err=True)
 
 
 @config.command()
 @click.argument("path")
 @show.json_option
-@click.pass_context
-def explain(ctx: click.Context, path: str, as_json: bool) -> None:
-    """Show a setting's value, where it comes from, and what it means."""
-    found = _loaded(ctx).explain(path)
+def explain(path: str, as_json: bool) -> None:
+    """Show a setting's value, where it comes from, what it means and its default."""
+    found = _known(path).explain(path)
     if as_json:
         show.as_json(found)
     else:
-        show.record(found)
+        show.record(found, empty=True)
 
 
 @config.command("schema")
+@click.option("--json", is_flag=True, expose_value=False, help="It is JSON in any case.")
 def schema_() -> None:
     """Print the JSON Schema of arthexis.toml, with the sections of the plugins that are on."""
-    from arthexis.assembly import Options, assemble
-
-    host = assemble(Options())
-    structs = host.composition.contributions.get("register_config", [])
-    show.as_json(schema((plugin, contribution.struct) for plugin, contribution in structs))
+    show.as_json(schema(_composed().structs))
 
 
-def _loaded(ctx: click.Context) -> Configuration:
-    root = ctx.find_root().obj
-    return load(root if isinstance(root, Path) else None)
+def _known(path: str) -> Configuration:
+    """The configuration, with the sections of plugins where the setting is none of the host's."""
+    return configuration() if path.partition(".")[0] in SECTIONS else _composed()
+
+
+def _composed() -> Configuration:
+    """The configuration with the settings of every plugin that is on; what is wrong elsewhere does not matter here."""
+    from arthexis.assembly import structs_of
+
+    found = configuration()
+    try:
+        found.structs.update(structs_of(found))
+    except ConfigError as error:
+        click.echo(f"(plugins are left out: {error})", err=True)
+    return found

@@ -11,7 +11,7 @@ import click
 
 from arthexis.cli import show
 from arthexis.cli.node import refuse_while_running
-from arthexis.cli.node_access import ask
+from arthexis.cli.node_access import ask, assembled
 from arthexis.errors import Refused
 
 
@@ -24,18 +24,16 @@ def db() -> None:
 @show.json_option
 def upgrade(as_json: bool) -> None:
     """Bring every table to the newest form (starting the node does this too)."""
-    found = asyncio.run(_upgrade())
+    found = asyncio.run(_upgrade(assembled()))
     if as_json:
         show.as_json(found)
     else:
         _chains(found["chains"])
 
 
-async def _upgrade() -> dict[str, Any]:
-    from arthexis.assembly import Options, assemble
+async def _upgrade(host: Any) -> dict[str, Any]:
     from arthexis.control import db_status
 
-    host = assemble(Options())
     refuse_while_running(host.home, "db upgrade")
     await host.open_files()
     try:
@@ -82,10 +80,9 @@ def backup(path: Path | None, as_json: bool) -> None:
 @show.json_option
 def restore(path: Path, as_json: bool) -> None:
     """Put a backup in the database's place; the present one is kept beside it."""
-    from arthexis.assembly import Options, assemble
     from arthexis.db.backup import restore as put_back
 
-    host = assemble(Options())
+    host = assembled()
     refuse_while_running(host.home, "db restore")
     present = host.database.path
     if present is None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
+import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,69 +15,69 @@ import click
 import msgspec
 
 from arthexis import __version__
-from arthexis.errors import ArthexisError, PluginError
+from arthexis.cli import contributed
+from arthexis.errors import ArthexisError, PluginError, Unavailable
+from arthexis.plugins.contain import attempt, told
 
 COMMANDS = {
-    "start": ("node", "start"),
-    "stop": ("node", "stop"),
-    "restart": ("node", "restart"),
-    "status": ("node", "status"),
-    "plugins": ("plugins", "plugins"),
-    "roles": ("roles", "roles"),
-    "config": ("config", "config"),
-    "db": ("db", "db"),
-    "stations": ("stations", "stations"),
-    "transactions": ("transactions", "transactions"),
-    "tags": ("tags", "tags"),
-    "messages": ("messages", "messages"),
-    "tokens": ("tokens", "tokens"),
+    "start": ("node", "start", "Run the node until it is stopped."),
+    "stop": ("node", "stop", "Stop the running node."),
+    "restart": ("node", "restart", "Restart the running node where it runs."),
+    "status": ("node", "status", "Show how the node is doing."),
+    "plugins": ("plugins", "plugins", "Plugins: list, info, enable, disable."),
+    "roles": ("roles", "roles", "Roles: list, show, use."),
+    "config": ("config", "config", "Settings: get, set, explain, schema."),
+    "db": ("db", "db", "The database: upgrade, status, backup, restore, verify."),
+    "stations": ("stations", "stations", "Stations: add, list, approve, keys."),
+    "transactions": ("transactions", "transactions", "Transactions: list, show."),
+    "tags": ("tags", "tags", "Id tags: list, add, remove, unknown."),
+    "messages": ("messages", "messages", "The message log."),
+    "tokens": ("tokens", "tokens", "API tokens: list, add, revoke."),
 }
+USAGE = 2
+INTERRUPTED = 130
+CRASH = "crash.txt"
 
 
 class Root(click.Group):
     """The host's commands by name, and behind them those of plugins, each imported when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All commands, plugins' too."""
-        return [*COMMANDS, *sorted(self._contributed())]
+        """All commands, those of plugins as far as they are remembered."""
+        return [*COMMANDS, *sorted(known.name for known in contributed.remembered() if known.name not in COMMANDS)]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing one of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, _, summary) in COMMANDS.items()])
+        of_plugins = [(known.name, known.help) for known in contributed.remembered() if known.name not in COMMANDS]
+        if of_plugins:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(sorted(of_plugins))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """One command; a plugin's is looked for only if the host has none of this name."""
         if cmd_name in COMMANDS:
-            module, attribute = COMMANDS[cmd_name]
+            module, attribute, _ = COMMANDS[cmd_name]
             return _command(f"arthexis.cli.{module}", attribute)
-        target = self._contributed().get(cmd_name)
+        target = contributed.targets(ctx.params.get("config")).get(cmd_name)
         if target is None:
             return None
         module, _, attribute = target.partition(":")
-        try:
-            return _command(module, attribute)
-        except (ImportError, AttributeError) as error:
-            raise PluginError(f"its command cannot be loaded: {error}", place=cmd_name, cure="Reinstall it") from None
+        command, error = attempt(_command, module, attribute)
+        if error is not None:
+            raise PluginError(
+                f"its command cannot be loaded: {told(error)}", place=cmd_name, cure="Reinstall its plugin"
+            )
+        return command
 
-    def _contributed(self) -> dict[str, str]:
-        from arthexis.assembly import Options, assemble
-
-        host = assemble(Options())
-        return {command.name: command.target for _, command in host.composition.commands}
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an error ends with its message and its exit status, never with a traceback."""
-        try:
-            return super().invoke(ctx)
-        except ArthexisError as error:
-            report(error)
-            ctx.exit(error.exit_status)
-        except KeyboardInterrupt:
-            ctx.exit(130)
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Find the command; errors of the search are reported like those of a command."""
-        try:
-            return super().resolve_command(ctx, args)
-        except ArthexisError as error:
-            report(error)
-            ctx.exit(error.exit_status)
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run a command line; whatever happens ends with a message and an exit status, never with a traceback."""
+        run: Callable[[], Any] = partial(super().main, *args, standalone_mode=False, **extra)
+        if not standalone_mode:
+            return run()
+        value, error = attempt(run)
+        sys.exit(_ended(error) if error is not None else value if isinstance(value, int) else 0)
 
 
 def _command(module: str, attribute: str) -> click.Command:
@@ -83,15 +87,67 @@ def _command(module: str, attribute: str) -> click.Command:
     return found
 
 
+def _ended(error: BaseException) -> int:
+    """Say what went wrong; the exit status."""
+    if isinstance(error, SystemExit):
+        raise error
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return INTERRUPTED
+    if isinstance(error, ArthexisError):
+        report(error)
+        return error.exit_status
+    if isinstance(error, click.ClickException):
+        return _misused(error)
+    if isinstance(error, OSError):
+        place = str(error.filename or "")
+        report(Unavailable(error.strerror or str(error), place=place, cure="See that it is there and may be used"))
+        return Unavailable.exit_status
+    return _crashed(error)
+
+
+def _misused(error: click.ClickException) -> int:
+    """A command line that is none: what is meant instead, where that can be guessed."""
+    if not isinstance(error, click.UsageError):
+        report(Unavailable(error.format_message()))
+        return Unavailable.exit_status
+    problem, cure = error.format_message(), ""
+    if error.ctx is not None:
+        cure = f"See `{error.ctx.command_path} --help`"
+        wrong = problem.removeprefix("No such command ").strip("'. ")
+        if wrong != problem.strip("'. ") and isinstance(error.ctx.command, click.Group):
+            wrong = problem.split("'")[1] if "'" in problem else wrong
+            close = difflib.get_close_matches(wrong, error.ctx.command.list_commands(error.ctx), 1)
+            cure = f"Did you mean `{error.ctx.command_path} {close[0]}`?" if close else cure
+            problem = f"there is no command {wrong}"
+    _told("usage", problem, "", cure)
+    return USAGE
+
+
+def _crashed(error: BaseException) -> int:
+    """A fault of Arthexis itself: in one line, the rest in a file."""
+    from arthexis import config
+
+    text = "".join(traceback.format_exception(error))
+    path = config.home() / CRASH
+    _, unwritten = attempt(path.write_text, text, "utf-8")
+    cure = f"Please report it with {path}" if unwritten is None else "Please report it"
+    report(ArthexisError(f"this is a fault of Arthexis: {told(error)}", cure=cure))
+    return ArthexisError.exit_status
+
+
 def report(error: ArthexisError) -> None:
     """Tell a person (or, with --json, a program) what went wrong and what to do."""
+    _told(error.code, error.problem, error.place, error.cure)
+
+
+def _told(code: str, problem: str, place: str, cure: str) -> None:
     if "--json" in sys.argv[1:]:
-        told = {"code": error.code, "problem": error.problem, "place": error.place, "cure": error.cure}
-        click.echo(msgspec.json.encode({"error": told}).decode(), err=True)
+        error = {"code": code, "problem": problem, "place": place, "cure": cure}
+        click.echo(msgspec.json.encode({"error": error}).decode(), err=True)
         return
-    click.echo(f"arthexis: {error.place + ': ' if error.place else ''}{error.problem}", err=True)
-    if error.cure:
-        click.echo(f"  {error.cure}", err=True)
+    click.echo(f"arthexis: {place + ': ' if place else ''}{problem}", err=True)
+    if cure:
+        click.echo(f"  {cure}", err=True)
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import click
 
@@ -18,21 +19,23 @@ def messages() -> None:
 @messages.command("list")
 @click.option("--station", help="Only of this station.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@click.option("--follow", is_flag=True, help="Go on with what comes.")
+@click.option("--follow", is_flag=True, help="Go on with what comes (with --json one object after the other).")
 @show.json_option
 def list_(station: str | None, limit: int, follow: bool, as_json: bool) -> None:
     """List the latest frames, oldest first."""
     last = 0
     while True:
         found = ask("messages.list", station=station, limit=limit, after=last)
-        _print(found, as_json=as_json)
         if not follow:
+            _print(found, as_json=as_json)
             return
+        for row in found:
+            _print(row if as_json else [row], as_json=as_json)
         last = found[-1]["id"] if found else last
         time.sleep(0.5)
 
 
-def _print(found: list[dict[str, object]], *, as_json: bool) -> None:
+def _print(found: Any, *, as_json: bool) -> None:
     if as_json:
         show.as_json(found)
         return

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import click
 
-from arthexis import config, server, system
-from arthexis.cli import show
-from arthexis.cli.node_access import ask, over_http
+from arthexis import config, system
+from arthexis.cli import contributed, show
+from arthexis.cli.node_access import ask, assembled, config_path, over_http, running
 from arthexis.errors import Refused, Unavailable
+from arthexis.node_files import LOCK, Control, control_of
 
 STOP_S = 30.0
+COME_BACK_S = 60.0
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - only by --lan
 
 
@@ -23,7 +25,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - only by --lan
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
 @click.option("--strict", is_flag=True, help="Refuse odd frames instead of mending them.")
-@click.option("--safe-mode", is_flag=True, help="Run no plugin at all.")
+@click.option("--safe-mode", is_flag=True, help="Run no plugin at all, serve no station: to look and to mend.")
 @click.option(
     "--admit-pending",
     type=click.FloatRange(min=0),
@@ -31,9 +33,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - only by --lan
     metavar="MINUTES",
     help="For so long, let unknown stations in to wait for approval.",
 )
-@click.pass_context
 def start(
-    ctx: click.Context,
     open_mode: bool,
     lan: bool,
     host: str | None,
@@ -43,11 +43,11 @@ def start(
     admit_pending: float,
 ) -> None:
     """Run the node until it is stopped."""
+    from arthexis import server
     from arthexis.assembly import Options, assemble, configure_logging
 
-    root = ctx.find_root().obj
     options = Options(
-        config=root if isinstance(root, Path) else None,
+        config=config_path(),
         host=EVERYWHERE if lan else host,
         port=port,
         open=open_mode and not lan,
@@ -56,8 +56,11 @@ def start(
         admit_pending_minutes=admit_pending,
     )
     node = assemble(options)
+    node.started_with = tuple(sys.argv[1:])
     configure_logging(node.settings)
-    sys.exit(system.run(server.serve(node, click.echo)))
+    contributed.remember(node)
+    status = system.run(server.serve(node, click.echo))
+    sys.exit(status if node.restart_options is None else system.run_again(node.restart_options))
 
 
 @click.command()
@@ -65,28 +68,40 @@ def start(
 def stop(as_json: bool) -> None:
     """Stop the running node and wait until it has stopped."""
     folder = config.home()
-    control = server.control_of(folder)
-    if control is None or not _held(folder):
-        if as_json:
-            show.as_json({"stopped": False, "running": False})
-        else:
-            click.echo("No node is running here.")
-        return
-    over_http(control, "node.stop", {})
-    _wait_for(folder)
+    control = running(folder)
+    if control is not None:
+        over_http(control, "node.stop", {})
+        _wait_for(folder, control)
     if as_json:
-        show.as_json({"stopped": True, "running": False})
+        show.as_json({"stopped": control is not None, "running": False})
     else:
-        click.echo("Stopped.")
+        click.echo("Stopped." if control is not None else "No node is running here.")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-@click.pass_context
-def restart(ctx: click.Context, options: tuple[str, ...]) -> None:
-    """Stop the running node, then start it here with these options (those of `start`)."""
-    ctx.invoke(stop, as_json=False)
-    ctx.invoke(start.main, args=list(options), prog_name="arthexis start", obj=ctx.find_root().obj)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def restart(options: tuple[str, ...], as_json: bool) -> None:
+    """Restart the running node where it runs, with the options it was started with.
+
+    OPTIONS are those of `start`; where any are given, the node restarts with these alone. Nothing is stopped if the
+    node could not be put together again. If no node runs, one is started here.
+    """
+    named = config_path()
+    arguments = [*(["--config", str(named.absolute())] if named is not None else []), "start", *options]
+    start.make_context("start", list(options), parent=click.get_current_context().find_root())
+    folder = config.home()
+    control = running(folder)
+    if control is None:
+        click.echo("No node is running here; this starts one.", err=True)
+        sys.exit(system.run_again(arguments))
+    assembled()
+    over_http(control, "node.restart", {"options": arguments if options or named is not None else None})
+    url = _come_back(folder, control)
+    if as_json:
+        show.as_json({"restarted": True, "url": url})
+    else:
+        click.echo(f"Restarted: {url}")
 
 
 @click.command()
@@ -96,27 +111,41 @@ def status(as_json: bool) -> None:
     found = ask("node.status")
     if as_json:
         show.as_json(found)
-    else:
-        show.record(found)
+        return
+    show.record(found, [name for name in found if name not in {"recovery", "notices"}])
+    for reason in found["recovery"]:
+        click.echo(f"RECOVERY: no stations are served: {show.plain(reason)}")
+    for notice in found["notices"]:
+        click.echo(f"notice: {show.plain(notice['reason'])}. {show.plain(notice['cure'])}")
 
 
-def _held(folder: Path) -> bool:
-    held = system.lock(folder / server.LOCK)
-    if held is None:
-        return True
-    held.close()
-    return False
-
-
-def _wait_for(folder: Path) -> None:
+def _wait_for(folder: Path, control: Control) -> None:
     until = time.monotonic() + STOP_S
-    while _held(folder):
+    while system.held(folder / LOCK):
         if time.monotonic() > until:
-            raise Unavailable("the node does not stop", place=str(folder), cure="See its log")
+            cure = f"See its log; if it hangs, end process {control.pid}"
+            raise Unavailable(f"the node does not stop within {STOP_S:g} s", place=str(folder), cure=cure)
         time.sleep(0.05)
+
+
+def _come_back(folder: Path, before: Control) -> str:
+    """Wait until the node that was asked to restart listens again; its URL."""
+    until = time.monotonic() + COME_BACK_S
+    gone = 0
+    while time.monotonic() < until:
+        now = control_of(folder)
+        if now is not None and now.token != before.token:
+            return now.url
+        gone = 0 if system.held(folder / LOCK) else gone + 1
+        if gone > 100 and now is None:
+            break
+        time.sleep(0.1)
+    raise Unavailable(
+        "the node stopped and has not come back", place=str(folder), cure="See its log, or run: arthexis start"
+    )
 
 
 def refuse_while_running(folder: Path, what: str) -> None:
     """Raise ``Refused`` if a node runs on this data folder."""
-    if _held(folder):
+    if system.held(folder / LOCK):
         raise Refused("a node is running on this data folder", place=what, cure="Run `arthexis stop` first")

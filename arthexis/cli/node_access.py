@@ -11,10 +11,14 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from arthexis import config, errors, server, system
+from arthexis import config, errors, system
+from arthexis.config import Configuration
 from arthexis.errors import ArthexisError, Unavailable
+from arthexis.node_files import CONTROL, LOCK, Control, control_of
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 10.0
+LONG_TIMEOUT_S = 3600.0
+LONG = ("db.backup", "db.verify")
 BY_CODE = {
     kind.code: kind
     for kind in (
@@ -28,27 +32,56 @@ BY_CODE = {
 }
 
 
+def config_path() -> Path | None:
+    """The file that ``--config`` named, or None."""
+    root = click.get_current_context().find_root().obj
+    return root if isinstance(root, Path) else None
+
+
+def configuration() -> Configuration:
+    """The configuration that this command is about; raises ``ConfigError``."""
+    return config.load(config_path())
+
+
+def assembled() -> Any:
+    """The node of this configuration, composed and not started."""
+    from arthexis.assembly import Options, assemble
+
+    return assemble(Options(config=config_path()))
+
+
 def ask(name: str, /, **parameters: Any) -> Any:
     """Answer a request of ``arthexis.control``; raises ``ArthexisError``."""
     given = {key: value for key, value in parameters.items() if value is not None}
-    folder = config.home()
-    control = server.control_of(folder)
-    if control is not None and _runs(folder):
-        return over_http(control, name, given)
-    return _on_files(name, given)
+    control = running(config.home())
+    return over_http(control, name, given) if control is not None else _on_files(name, given)
 
 
 def node_url() -> str | None:
     """``http://127.0.0.1:<port>`` of the node that runs on this data folder, or None."""
-    folder = config.home()
-    control = server.control_of(folder)
-    return control.url if control is not None and _runs(folder) else None
+    control = running(config.home())
+    return control.url if control is not None else None
 
 
-def over_http(control: server.Control, name: str, parameters: dict[str, Any]) -> Any:
+def running(folder: Path) -> Control | None:
+    """How to reach the node that holds this data folder, or None; ``Unavailable`` if it does not say how."""
+    if not system.held(folder / LOCK):
+        return None
+    control = control_of(folder)
+    if control is None:
+        raise Unavailable(
+            "a node holds this data folder, and does not say how to reach it",
+            place=str(folder / CONTROL),
+            cure="It may be starting: try again. Otherwise end its process and start it anew",
+        )
+    return control
+
+
+def over_http(control: Control, name: str, parameters: dict[str, Any]) -> Any:
     """Ask the running node."""
     where = urlsplit(control.url)
-    connection = http.client.HTTPConnection(where.hostname or "127.0.0.1", where.port, timeout=TIMEOUT_S)
+    patience_s = LONG_TIMEOUT_S if name in LONG else TIMEOUT_S
+    connection = http.client.HTTPConnection(where.hostname or "127.0.0.1", where.port, timeout=patience_s)
     try:
         connection.request(
             "POST",
@@ -58,8 +91,10 @@ def over_http(control: server.Control, name: str, parameters: dict[str, Any]) ->
         )
         response = connection.getresponse()
         body = response.read()
-    except OSError as error:
-        raise Unavailable(f"the node at {control.url} does not answer: {error}", cure="See its log") from None
+    except (OSError, http.client.HTTPException) as error:
+        said = str(error) or type(error).__name__
+        cure = f"See its log; if it hangs, end process {control.pid}"
+        raise Unavailable(f"the node does not answer: {said}", place=control.url, cure=cure) from None
     finally:
         connection.close()
     if response.status >= 400:
@@ -76,24 +111,10 @@ def _told(body: bytes, status: int) -> ArthexisError:
     return kind(problem.get("title", ""), place=problem.get("place", ""), cure=problem.get("cure", ""))
 
 
-def _runs(folder: Path) -> bool:
-    """Whether a node holds the data folder."""
-    if not (folder / server.LOCK).exists():
-        return False
-    held = system.lock(folder / server.LOCK)
-    if held is None:
-        return True
-    held.close()
-    return False
-
-
 def _on_files(name: str, parameters: dict[str, Any]) -> Any:
     """Open the node's files without running it."""
-    from arthexis.assembly import Options, assemble
-
-    root = click.get_current_context().find_root()
-    host = assemble(Options(config=root.obj if isinstance(root.obj, Path) else None))
-    held = system.lock(host.home / server.LOCK)
+    host = assembled()
+    held = system.lock(host.home / LOCK)
     if held is None:
         raise Unavailable("a node is starting on this data folder", place=str(host.home), cure="Try again in a moment")
     with held:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import difflib
 from typing import Any
 
 import click
 
 from arthexis.cli import show
-from arthexis.cli.node_access import ask
-from arthexis.config import load
+from arthexis.cli.node_access import ask, configuration
 from arthexis.errors import NotFound, PluginError
-from arthexis.plugins.compose import matching
+from arthexis.plugins.compose import checked, matching
 from arthexis.plugins.discover import discover
 from arthexis.plugins.states import Plugin
 
@@ -49,55 +48,65 @@ def info(name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--instead-of", metavar="OTHER", help="Disable this plugin in the same step.")
 @show.json_option
-@click.pass_context
-def enable(ctx: click.Context, name: str, instead_of: str | None, as_json: bool) -> None:
+def enable(name: str, instead_of: str | None, as_json: bool) -> None:
     """Turn a plugin on, from the next start on."""
     off = _one(instead_of).full_name if instead_of is not None else None
-    _change(ctx, on=_one(name).full_name, off=off, as_json=as_json)
+    _change(on=_one(name).full_name, off=off, as_json=as_json)
 
 
 @plugins.command()
 @click.argument("name")
 @show.json_option
-@click.pass_context
-def disable(ctx: click.Context, name: str, as_json: bool) -> None:
+def disable(name: str, as_json: bool) -> None:
     """Turn a plugin off, from the next start on."""
-    _change(ctx, on=None, off=_one(name).full_name, as_json=as_json)
+    _change(on=None, off=_off(name), as_json=as_json)
 
 
 def _one(name: str) -> Plugin:
     """The installed plugin of this name; raises where there is none, or more than one."""
-    found = [plugin for plugin in discover() if name in {plugin.name, plugin.full_name}]
+    everything = discover()
+    found = [plugin for plugin in everything if name in {plugin.name, plugin.full_name}]
     if not found:
-        raise NotFound(f"no plugin {name} is installed", place="plugins", cure="See `arthexis plugins list`")
+        close = difflib.get_close_matches(name, [n for p in everything for n in (p.name, p.full_name)], 1)
+        cure = f"Did you mean {close[0]}?" if close else "See `arthexis plugins list`"
+        raise NotFound(f"no plugin {name} is installed", place="plugins", cure=cure)
     if len(found) > 1:
         names = " or ".join(plugin.full_name for plugin in found)
         raise PluginError(f"{name} comes from several distributions", place="plugins", cure=f"Say {names}")
     return found[0]
 
 
-def _change(ctx: click.Context, *, on: str | None, off: str | None, as_json: bool) -> None:
+def _off(name: str) -> str:
+    """The full name of a plugin to turn off: an installed one, or one that only the configuration still names."""
+    if ":" in name and not any(plugin.full_name == name for plugin in discover()):
+        return checked(name, "plugins disable")
+    return _one(name).full_name
+
+
+def _change(*, on: str | None, off: str | None, as_json: bool) -> None:
     """Write node.enable and node.disable."""
     from arthexis import roles
 
-    root = ctx.find_root().obj
-    configuration = load(root if isinstance(root, Path) else None)
-    node = configuration.settings.node
-    enabled = [name for name in node.enable if name not in {on, off}]
-    disabled = [name for name in node.disable if name not in {on, off}]
+    found = configuration()
+    node = found.settings.node
+    enabled = [name for name in node.enable if checked(name, "node.enable") not in {on, off}]
+    disabled = [name for name in node.disable if checked(name, "node.disable") not in {on, off}]
     installed = roles.installed()
     ours = roles.selection(roles.lineage(roles.chosen(node, installed), installed), node).plugins
-    if on is not None and not _covered(on, [p for p in ours if p not in node.enable]):
+    others = [p for p in ours if p not in {checked(name, "node.enable") for name in node.enable}]
+    if on is not None and not _covered(on, [*others, *enabled]):
         enabled.append(on)
-    if off is not None:
+    if off is not None and _covered(off, [*others, *enabled]):
         disabled.append(off)
-    configuration.change({"node.enable": enabled, "node.disable": disabled})
-    told: dict[str, Any] = {"enable": enabled, "disable": disabled, "file": str(configuration.path)}
+    changed = {"node.enable": enabled, "node.disable": disabled}
+    before = {"node.enable": node.enable, "node.disable": node.disable}
+    found.change({name: value for name, value in changed.items() if value != before[name]})
+    told: dict[str, Any] = {"enable": enabled, "disable": disabled, "file": str(found.path)}
     if as_json:
         show.as_json({**told, "effective": "at the next start"})
         return
     done = [f"{on} is on" if on else "", f"{off} is off" if off else ""]
-    click.echo(f"{', '.join(filter(None, done))} in {configuration.path}, from the next start on: arthexis restart")
+    click.echo(f"{', '.join(filter(None, done))} in {found.path}, from the next start on: arthexis restart")
 
 
 def _covered(full_name: str, patterns: list[str]) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 import msgspec
 
 from arthexis.cli import show
+from arthexis.cli.node_access import configuration
 
 
 @click.group()
@@ -19,19 +18,24 @@ def roles() -> None:
 @show.json_option
 def list_(as_json: bool) -> None:
     """List the roles that are installed."""
-    from arthexis import config
     from arthexis import roles as known
 
     installed = known.installed()
-    now = known.chosen(config.load().settings.node, installed).name
+    now = configuration().settings.node.role or (known.DEFAULT if known.DEFAULT in installed else known.BARE)
     found = [
-        {"name": role.name, "chosen": role.name == now, "source": role.source, "summary": role.summary}
+        {
+            "name": role.name,
+            "chosen": role.name == now,
+            "source": role.source,
+            "summary": role.summary,
+            "problem": role.problem,
+        }
         for role in installed.values()
     ]
     if as_json:
         show.as_json(found)
     else:
-        show.table(found, ("name", "chosen", "source", "summary"), "No role.")
+        show.table(found, ("name", "chosen", "source", "summary", "problem"), "No role.")
 
 
 @roles.command("show")
@@ -47,7 +51,7 @@ def show_(name: str, as_json: bool) -> None:
     line = known.lineage(role, installed)
     selected = known.selection(line, Node())
     found = {
-        **msgspec.to_builtins(role),
+        **{name: value for name, value in msgspec.to_builtins(role).items() if name != "problem"},
         "lineage": [ancestor.name for ancestor in line],
         "plugins": list(selected.plugins),
         "required": list(selected.required),
@@ -61,18 +65,16 @@ def show_(name: str, as_json: bool) -> None:
 @roles.command()
 @click.argument("name")
 @show.json_option
-@click.pass_context
-def use(ctx: click.Context, name: str, as_json: bool) -> None:
+def use(name: str, as_json: bool) -> None:
     """Make this node's role another one, from its next start on."""
-    from arthexis import config
     from arthexis import roles as known
     from arthexis.config import Node
 
-    known.chosen(Node(role=name), known.installed())
-    root = ctx.find_root().obj
-    configuration = config.load(root if isinstance(root, Path) else None)
-    configuration.set("node.role", name)
+    installed = known.installed()
+    known.lineage(known.chosen(Node(role=name), installed), installed)
+    found = configuration()
+    found.change({"node.role": name})
     if as_json:
-        show.as_json({"role": name, "file": str(configuration.path), "effective": "at the next start"})
+        show.as_json({"role": name, "file": str(found.path), "effective": "at the next start"})
     else:
-        click.echo(f"node.role = {name} in {configuration.path}. It takes effect at the next start: arthexis restart")
+        click.echo(f"node.role = {name} in {found.path}. It takes effect at the next start: arthexis restart")

@@ -54,9 +54,9 @@ def table(rows: Iterable[dict[str, Any]], columns: Sequence[str], nothing: str, 
         click.echo("  ".join(parts).rstrip())
 
 
-def record(row: dict[str, Any], names: Sequence[str] | None = None) -> None:
-    """Print one record, a line for each of its members that has a value."""
-    shown = [(name, row[name]) for name in (names or row) if row.get(name) not in (None, "", [], {})]
+def record(row: dict[str, Any], names: Sequence[str] | None = None, *, empty: bool = False) -> None:
+    """Print one record, a line for each of its members that has a value (or, with ``empty``, for each)."""
+    shown = [(name, row[name]) for name in (names or row) if empty or row.get(name) not in (None, "", [], {})]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
         click.echo(f"{name.replace('_', ' '):<{width}}  {plain(value)}")

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from arthexis.db.engine import Database
-from arthexis.errors import PluginError
-from arthexis.plugins.contain import attempt
+from arthexis.errors import PluginError, Unavailable
+from arthexis.plugins.contain import attempt, told
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -68,6 +68,25 @@ class ChainState:
         return self.current != self.head
 
 
+def bring_up(database: Database, chain: Chain) -> None:
+    """Bring one chain to its head where it is behind; raises ``PluginError``, or ``Unavailable`` without a database."""
+    state, error = attempt(lambda: states(database, [chain])[0])
+    if isinstance(error, sa.exc.SQLAlchemyError):
+        raise Unavailable(
+            f"the database cannot be opened: {told(getattr(error, 'orig', None) or error)}",
+            place=database.url.render_as_string(hide_password=True),
+            cure="See that it is there and may be written to, or set database.url",
+        )
+    if error is not None or state is None:
+        raise PluginError(
+            f"its migrations cannot be read: {told(error or LookupError(chain.folder))}",
+            place=f"database of {chain.name}",
+            cure="Reinstall the package that brings them",
+        )
+    if state.due:
+        upgrade(database, chain)
+
+
 def states(database: Database, chains: Iterable[Chain]) -> list[ChainState]:
     """How far each chain has come."""
     with database.engine.connect() as core:
@@ -91,7 +110,7 @@ def upgrade(database: Database, chain: Chain) -> None:
         _, error = attempt(command.upgrade, config, "head")
     if error is not None:
         raise PluginError(
-            f"its migration failed: {type(error).__name__}: {error}",
+            f"its migration failed: {told(error)}",
             place=f"database of {chain.name}",
             cure="See `arthexis db status`",
         ) from error

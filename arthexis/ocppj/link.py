@@ -441,8 +441,7 @@ class Link:
 
     async def ask(self, action: str, payload: Any, timeout_s: float | None = None) -> dict[str, Any]:
         """Send a CALL to the station and return its answer; from a handler too. Raises ``CallFailed``."""
-        if asyncio.current_task() is self._reader:
-            self.hand_over()
+        self.hand_over()
         return await self.calls.ask(action, payload, timeout_s)
 
     def _log_call(self, frame: bytes, answer: bytes | None, message_id: str, action: str) -> None:

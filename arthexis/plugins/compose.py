@@ -6,11 +6,13 @@ puts the node in recovery: pages and commands, no stations.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from arthexis.config import Notice
 from arthexis.contributions import (
     Action,
     Command,
@@ -22,10 +24,12 @@ from arthexis.contributions import (
     Tables,
 )
 from arthexis.errors import ConfigError
+from arthexis.plugins.contain import attempt, told
 from arthexis.plugins.discover import Plugins, discover, normal
 from arthexis.plugins.registry import KINDS, Implementation, Registry
 from arthexis.plugins.states import Plugin, State
 
+PATIENCE_S = 10.0
 HOOKS = (
     "decide_connection",
     "decide_boot",
@@ -45,21 +49,32 @@ HOOKS = (
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which plugins are wanted: patterns ``distribution:name``, where only the name may hold wildcards."""
+    """Which plugins are wanted: patterns ``distribution:name``, where only the name may hold wildcards.
+
+    ``named``: what the operator wrote himself, and wants to hear of if it is not there. ``halted``: why stations are
+    not to be served at all.
+    """
 
     plugins: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    halted: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Composition:
-    """All plugins with their states, what they contribute, and each hook as a tuple."""
+    """All plugins with their states, what they contribute, and each hook as a tuple.
+
+    ``halted`` says why stations are not served whatever the plugins do; ``notices`` what nobody should miss.
+    """
 
     plugins: list[Plugin] = field(default_factory=list)
     contributions: dict[str, list[tuple[Plugin, Any]]] = field(default_factory=dict)
     hooks: dict[str, tuple[Implementation, ...]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    halted: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
     @property
     def protocols(self) -> list[tuple[Plugin, Protocol]]:
@@ -107,7 +122,7 @@ class Composition:
         failed = [
             f"{p.full_name} {p.state}: {p.reason}" for p in self.plugins if p.required and p.state is State.FAILED
         ]
-        return [f"{pattern} is not installed" for pattern in self.missing] + failed
+        return [*self.halted, *(f"{pattern} is not installed" for pattern in self.missing), *failed]
 
     def named(self, name: str) -> list[Plugin]:
         """The plugins of this name or ``distribution:name``."""
@@ -137,18 +152,19 @@ def compose(
     *,
     found: Sequence[Plugin] | None = None,
     on_change: Callable[[Plugin], None] | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> Composition:
-    """Take every selected plugin as far as ``configured``.
+    """Take every selected plugin as far as ``configured``; an import or a hook may take ``patience_s`` seconds.
 
     ``configure`` turns a plugin and its settings Struct into settings, or raises ``ConfigError``.
     """
-    composition = Composition(list(discover() if found is None else found))
+    composition = Composition(list(discover() if found is None else found), halted=list(selection.halted))
     for plugin in composition.plugins:
         plugin.on_change = on_change
     _select(composition, selection)
     _refuse_twins(composition)
-    _import(composition)
-    registry = Registry()
+    _import(composition, patience_s)
+    registry = Registry(patience_s)
     for plugin in _at(composition, State.IMPORTED):
         registry.register(plugin)
     _configure(composition, registry, configure)
@@ -179,6 +195,12 @@ def _select(composition: Composition, selection: Selection) -> None:
         for pattern in selection.required
         if not any(matching(plugin, [pattern]) for plugin in composition.plugins)
     ]
+    installed = [plugin.full_name for plugin in composition.plugins]
+    for pattern in selection.named:
+        if not any(matching(plugin, [pattern]) for plugin in composition.plugins):
+            close = difflib.get_close_matches(pattern, installed, 1)
+            cure = f"Did you mean {close[0]}?" if close else f"Run: pip install {pattern.partition(':')[0]}"
+            composition.notices.append(Notice(f"{pattern} is named in the configuration and not installed", cure))
 
 
 def _refuse_twins(composition: Composition) -> None:
@@ -196,16 +218,16 @@ def _refuse_twins(composition: Composition) -> None:
             )
 
 
-def _import(composition: Composition) -> None:
+def _import(composition: Composition, patience_s: float) -> None:
     def failed(plugin: Plugin, error: BaseException) -> None:
         plugin.fail(
             State.IMPORTED,
-            f"its import failed: {type(error).__name__}: {error}",
+            f"its import failed: {told(error)}",
             f"Mend it, or run: arthexis plugins disable {plugin.full_name}",
         )
 
     selected = _at(composition, State.SELECTED)
-    Plugins(selected, failed)
+    Plugins(selected, failed, patience_s)
     for plugin in selected:
         if plugin.module is not None:
             plugin.climb(State.IMPORTED)
@@ -214,11 +236,13 @@ def _import(composition: Composition) -> None:
 def _configure(composition: Composition, registry: Registry, configure: Callable[[Plugin, type | None], Any]) -> None:
     structs = {plugin.full_name: config.struct for plugin, config in registry.collect("register_config")}
     for plugin in _at(composition, State.REGISTERED):
-        try:
-            plugin.settings = configure(plugin, structs.get(plugin.full_name))
-        except ConfigError as error:
-            registry.remove(plugin)
-            problem = f"config {error.place}: {error.problem}" if error.place else error.problem
-            plugin.fail(State.CONFIGURED, problem, error.cure)
-        else:
+        plugin.settings, error = attempt(configure, plugin, structs.get(plugin.full_name))
+        if error is None:
             plugin.climb(State.CONFIGURED)
+            continue
+        registry.remove(plugin)
+        if isinstance(error, ConfigError):
+            plugin.fail(State.CONFIGURED, f"config {error.place}: {error.problem}", error.cure)
+        else:
+            cure = f"Mend it, or run: arthexis plugins disable {plugin.full_name}"
+            plugin.fail(State.CONFIGURED, f"its settings cannot be read: {told(error)}", cure)

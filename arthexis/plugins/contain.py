@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from arthexis.plugins.states import Plugin, State
@@ -18,19 +18,41 @@ from arthexis.plugins.states import Plugin, State
 log = logging.getLogger("arthexis.plugins")
 
 T = TypeVar("T")
+Outcome = tuple[T | None, BaseException | None]
 MOST_FAULTS = 100
 LOUD = 5
+MOST_TOLD = 300
 
 
-def attempt(fn: Callable[..., T], *args: Any) -> tuple[T | None, BaseException | None]:
-    """Run a function that may do anything; what it returned, or what it raised."""
+def attempt(fn: Callable[..., T], *args: Any) -> Outcome[T]:
+    """Run a function that may do anything; what it returned, or what it raised (SystemExit and its kin too)."""
     try:
         return fn(*args), None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - contained here so that nobody else has to
+    except BaseException as error:  # noqa: BLE001 - contained here so that nobody else has to
         return None, error
 
 
-def collect(fn: Callable[[], Iterable[Any] | None]) -> tuple[list[Any], BaseException | None]:
+def attempt_within(seconds: float, fn: Callable[..., T], *args: Any) -> Outcome[T]:
+    """Like ``attempt``, in a thread that is left behind when it takes longer than so many seconds.
+
+    A Ctrl-C reaches the waiting main thread, so a KeyboardInterrupt among the outcomes is the function's own.
+    """
+    outcomes: list[Outcome[T]] = []
+    thread = threading.Thread(target=lambda: outcomes.append(attempt(fn, *args)), name="arthexis-attempt", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return outcomes[0] if outcomes else (None, TimeoutError(f"no end within {seconds:g} s"))
+
+
+def told(error: BaseException) -> str:
+    """An error in one line of text, whatever its author made of it."""
+    text, broken = attempt(str, error)
+    said = " ".join((text or "").split()) if broken is None else "(its text cannot be read)"
+    name = type(error).__name__
+    return f"{name}: {said}"[:MOST_TOLD] if said else name
+
+
+def collect(seconds: float, fn: Callable[[], Iterable[Any] | None]) -> tuple[list[Any], BaseException | None]:
     """Everything a ``register_*`` hook yields; None counts as an error, because something was forgotten."""
 
     def gathered() -> list[Any]:
@@ -39,8 +61,26 @@ def collect(fn: Callable[[], Iterable[Any] | None]) -> tuple[list[Any], BaseExce
             raise TypeError("returned None; yield what it contributes, or leave the hook out")
         return list(found)
 
-    found, error = attempt(gathered)
+    found, error = attempt_within(seconds, gathered)
     return found or [], error
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether an exception is the node's own way of ending a coroutine, and not something the plugin did."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, GeneratorExit)
+
+
+async def outcome(fn: Callable[..., Awaitable[T]], *args: Any) -> Outcome[T]:
+    """Await a function that may do anything; what it returned, or what it raised."""
+    try:
+        return await fn(*args), None
+    except BaseException as error:
+        if _passes(error):
+            raise
+        return None, error
 
 
 class Contain:
@@ -49,12 +89,13 @@ class Contain:
     def __init__(self) -> None:
         """Start with a clean record."""
         self.faults: deque[tuple[Plugin, BaseException]] = deque(maxlen=MOST_FAULTS)
+        self._running: set[asyncio.Task[Any]] = set()
 
     def count(self, plugin: Plugin, error: BaseException) -> None:
         """Remember a fault; the plugin is degraded from now on and says why."""
         plugin.errors += 1
         self.faults.append((plugin, error))
-        reason = f"{type(error).__name__}: {error}"[:200]
+        reason = told(error)
         if plugin.state in {State.ACTIVE, State.DEGRADED}:
             plugin.rest(State.DEGRADED, reason, f"Run: arthexis plugins info {plugin.name}")
         shown = error if plugin.errors <= LOUD else None
@@ -72,50 +113,39 @@ class Contain:
         self.count(plugin, error)
         return error
 
-    async def call(
-        self, plugin: Plugin, fn: Callable[..., Awaitable[T]], *args: Any
-    ) -> tuple[T | None, BaseException | None]:
-        """Await a plugin's coroutine function; what it returned, or what it raised. Cancellation passes through."""
+    async def call(self, plugin: Plugin, fn: Callable[..., Awaitable[T]], *args: Any) -> Outcome[T]:
+        """Await a plugin's coroutine function; what it returned, or what it raised.
+
+        A cancellation of the caller passes through; one that the plugin raised by itself is a fault like any other.
+        """
         try:
             return await fn(*args), None
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - contained here so that nobody else has to
+        except BaseException as error:
+            if _passes(error):
+                raise
             self.count(plugin, error)
             return None, error
 
-    async def timed(
-        self, seconds: float, plugin: Plugin, fn: Callable[..., Awaitable[T]], *args: Any
-    ) -> tuple[T | None, BaseException | None]:
-        """Like ``call``, and given up after so many seconds."""
+    async def timed(self, seconds: float, plugin: Plugin, fn: Callable[..., Awaitable[T]], *args: Any) -> Outcome[T]:
+        """Like ``call``, and given up after so many seconds, whether or not the plugin heeds its cancellation."""
+        task = asyncio.get_running_loop().create_task(outcome(fn, *args), name=f"{plugin.name}: {_name(fn)}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
         try:
-            async with asyncio.timeout(seconds):
-                return await fn(*args), None
-        except TimeoutError as error:
-            late = TimeoutError(f"no answer within {seconds:g} s")
-            late.__cause__ = error
-            self.count(plugin, late)
-            return None, late
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - contained here so that nobody else has to
-            self.count(plugin, error)
-            return None, error
-
-    async def enter(
-        self, plugin: Plugin, seconds: float, lifespan: AbstractAsyncContextManager[None]
-    ) -> BaseException | None:
-        """Open a plugin's lifespan; what kept it from opening."""
-        _, error = await self._uncounted(seconds, lifespan.__aenter__)
-        return error
-
-    async def leave(self, plugin: Plugin, seconds: float, lifespan: AbstractAsyncContextManager[None]) -> None:
-        """Close a plugin's lifespan."""
-        _, error = await self._uncounted(seconds, lifespan.__aexit__, None, None, None)
+            await asyncio.wait({task}, timeout=seconds)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        value, error = _settled(task) if task.done() else (None, TimeoutError(f"no answer within {seconds:g} s"))
+        task.cancel()
         if error is not None:
             self.count(plugin, error)
+        return value, error
 
-    async def _uncounted(
-        self, seconds: float, fn: Callable[..., Awaitable[Any]], *args: Any
-    ) -> tuple[Any, BaseException | None]:
-        try:
-            async with asyncio.timeout(seconds):
-                return await fn(*args), None
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - contained here so that nobody else has to
-            return None, error
+
+def _settled(task: asyncio.Task[Outcome[T]]) -> Outcome[T]:
+    return (None, asyncio.CancelledError("it was cancelled")) if task.cancelled() else task.result()
+
+
+def _name(fn: object) -> str:
+    return str(getattr(fn, "__name__", type(fn).__name__))

@@ -1,22 +1,25 @@
 """Discovery: stevedore over the installed distributions. Everything is listed, only what was selected is imported.
 
-stevedore's own cache is not used, because it loses distributions; its loader is called name by name, because it
-lets SystemExit and AssertionError through and would import before it asks.
+stevedore's own cache is not used, because it loses distributions; its loader is replaced, because it lets SystemExit
+and AssertionError through, would import before it asks, and waits for ever for an import that hangs.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable
-from importlib.metadata import EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, distributions
 from types import ModuleType
 from typing import Any, cast
 
 from stevedore import NamedExtensionManager
 from stevedore.extension import Extension
 
-from arthexis.plugins.contain import attempt
+from arthexis.plugins.contain import attempt, attempt_within, told
 from arthexis.plugins.states import Plugin
+
+log = logging.getLogger("arthexis.plugins")
 
 GROUP = "arthexis.plugins"
 
@@ -27,29 +30,42 @@ def normal(distribution: str) -> str:
 
 
 def entry_points(group: str) -> list[tuple[EntryPoint, str, str]]:
-    """Every entry point of a group with its distribution and version; of a shadowed distribution the first only."""
+    """Every entry point of a group with its distribution and version; of a shadowed distribution the first only.
+
+    A distribution whose metadata cannot be read is left out and logged: it must not keep others from being found.
+    """
     found: list[tuple[EntryPoint, str, str]] = []
     seen: set[str] = set()
     for distribution in distributions():
-        declared = distribution.read_text("entry_points.txt")
-        if not declared or group not in declared:
-            continue
-        name = normal(distribution.metadata["Name"])
-        if name not in seen:
+        declared, error = attempt(_declared, distribution, group)
+        if error is not None:
+            log.warning("a distribution cannot be read: %s", told(error))
+        elif declared is not None and declared[0] not in seen:
+            name, version, points = declared
             seen.add(name)
-            found += [
-                (point, name, distribution.version) for point in distribution.entry_points if point.group == group
-            ]
+            found += [(point, name, version) for point in points]
     return found
+
+
+def _declared(distribution: Distribution, group: str) -> tuple[str, str, list[EntryPoint]] | None:
+    """A distribution's name, version and entry points of a group; None if it declares none."""
+    text = distribution.read_text("entry_points.txt")
+    if not text or group not in text:
+        return None
+    points = [point for point in distribution.entry_points if point.group == group]
+    return normal(distribution.metadata["Name"]), distribution.version or "?", points
 
 
 class Plugins(NamedExtensionManager[Any]):
     """stevedore's manager, told which entry points there are and which of them may be imported."""
 
-    def __init__(self, plugins: Iterable[Plugin], found: Callable[[Plugin, BaseException], None]) -> None:
-        """Import these plugins; ``found`` is told of each that cannot be."""
+    def __init__(
+        self, plugins: Iterable[Plugin], failed: Callable[[Plugin, BaseException], None], patience_s: float
+    ) -> None:
+        """Import these plugins; ``failed`` is told of each that cannot be, also of one that takes too long."""
         self.selected = list(plugins)
-        self._failed = found
+        self._failed = failed
+        self._patience_s = patience_s
         super().__init__(GROUP, [plugin.name for plugin in self.selected], invoke_on_load=False)
 
     def list_entry_points(self) -> list[EntryPoint]:
@@ -60,7 +76,7 @@ class Plugins(NamedExtensionManager[Any]):
         """Import one after the other; whatever an import does stays with its plugin."""
         loaded: list[Extension[Any]] = []
         for plugin, point in zip(self.selected, self.list_entry_points(), strict=True):
-            module, error = attempt(point.load)
+            module, error = attempt_within(self._patience_s, point.load)
             if error is not None or not isinstance(module, ModuleType):
                 self._failed(plugin, error or TypeError(f"{plugin.target} is no module"))
                 continue

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pluggy
@@ -26,12 +27,11 @@ from arthexis.contributions import (
     Subscriber,
     Tables,
 )
-from arthexis.plugins.contain import Contain, collect
+from arthexis.plugins.contain import Contain, attempt, collect, told
 from arthexis.plugins.states import Plugin, State
 
 DECIDE_S = 1.0
 DECIDE_TOGETHER_S = 3.0
-TELL_S = 5.0
 
 Implementation = tuple[Plugin, Callable[..., Any]]
 Contribution = tuple[Plugin, Any]
@@ -53,8 +53,9 @@ KINDS: dict[str, tuple[type, Callable[[Any], object]]] = {
 class Registry:
     """pluggy's manager and the plugins it holds."""
 
-    def __init__(self) -> None:
-        """Know the host's hooks and no plugin."""
+    def __init__(self, patience_s: float) -> None:
+        """Know the host's hooks and no plugin; a ``register_*`` hook may take so many seconds."""
+        self._patience_s = patience_s
         self.manager = pluggy.PluginManager("arthexis")
         self.manager.add_hookspecs(hookspecs)
         self._hooks = sorted(name for name in vars(self.manager.hook) if not name.startswith("_"))
@@ -68,12 +69,10 @@ class Registry:
             self._unregister(plugin)
             plugin.fail(State.REGISTERED, _first_line(error), "Compare its hooks with docs/hooks.md")
             return
-        misspelt = self._misspelt(plugin)
-        if misspelt is not None:
+        wrong = self._misspelt(plugin) or self._misshapen(plugin)
+        if wrong is not None:
             self._unregister(plugin)
-            close = difflib.get_close_matches(misspelt, self._hooks, 1)
-            cure = f"Did you mean {close[0]}?" if close else "See docs/hooks.md for the hooks there are"
-            plugin.fail(State.REGISTERED, f"there is no hook {misspelt}", cure)
+            plugin.fail(State.REGISTERED, *wrong)
             return
         self._plugins[plugin.full_name] = plugin
         plugin.climb(State.REGISTERED)
@@ -87,12 +86,24 @@ class Registry:
         if self.manager.has_plugin(plugin.full_name):
             self.manager.unregister(name=plugin.full_name)
 
-    def _misspelt(self, plugin: Plugin) -> str | None:
-        """A hook of this plugin that the host does not specify."""
+    def _misspelt(self, plugin: Plugin) -> tuple[str, str] | None:
+        """Reason and cure of a hook of this plugin that the host does not specify."""
         callers = self.manager.get_hookcallers(plugin.module) or []
         for caller in callers:
             if not caller.has_spec() and not any(i.optionalhook for i in caller.get_hookimpls()):
-                return caller.name
+                close = difflib.get_close_matches(caller.name, self._hooks, 1)
+                cure = f"Did you mean {close[0]}?" if close else "See docs/hooks.md for the hooks there are"
+                return f"there is no hook {caller.name}", cure
+        return None
+
+    def _misshapen(self, plugin: Plugin) -> tuple[str, str] | None:
+        """Reason and cure of a hook that is the wrong kind of function for its family."""
+        for caller in self.manager.get_hookcallers(plugin.module) or []:
+            for implementation in caller.get_hookimpls():
+                if implementation.plugin_name == plugin.full_name and caller.has_spec():
+                    said = _shape(caller.name, implementation)
+                    if said is not None:
+                        return f"{caller.name} {said[0]}", said[1]
         return None
 
     def implementations(self, hook: str) -> tuple[Implementation, ...]:
@@ -107,22 +118,49 @@ class Registry:
         found: list[Contribution] = []
         taken: dict[object, Plugin] = {}
         for plugin, fn in self.implementations(hook):
-            yielded, error = collect(fn)
-            wrong = next((c for c in yielded if not isinstance(c, kind)), None)
-            if error is None and wrong is not None:
-                error = TypeError(f"yielded {type(wrong).__name__} instead of {kind.__name__}")
-            rival = next((taken[k] for c in yielded if (k := _key(key, c)) in taken), None)
+            yielded, error = _collected(partial(collect, self._patience_s, fn), kind, key)
+            rivals = list(dict.fromkeys(taken[k] for c in yielded if error is None and (k := key(c)) in taken))
             if error is not None:
-                reason = f"{hook}: {type(error).__name__}: {error}"
+                reason = f"{hook}: {told(error)}"
                 plugin.fail(State.REGISTERED, reason, f"Mend it, or run: arthexis plugins disable {plugin.full_name}")
-            elif rival is not None:
+            for rival in rivals:
                 _clash(hook, plugin, rival)
+                self.remove(rival)
+            if plugin.state is State.FAILED:
+                self.remove(plugin)
             else:
-                taken.update((_key(key, c), plugin) for c in yielded)
                 found += [(plugin, c) for c in yielded]
-                continue
-            self.remove(plugin)
+            taken.update((key(c), plugin) for c in yielded)
         return [(plugin, c) for plugin, c in found if plugin.state is not State.FAILED]
+
+
+def _shape(hook: str, implementation: pluggy.HookImpl) -> tuple[str, str] | None:
+    """What is wrong with an implementation's kind of function, and the cure."""
+    function = implementation.function
+    if implementation.hookwrapper or implementation.wrapper:
+        return "is a wrapper, and the host does not call wrappers", "Implement the hook itself"
+    runs = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inspect.unwrap(function))
+    if hook.startswith(("decide_", "on_")):
+        return None if runs else ("is no coroutine function", f"Write: async def {hook}(...)")
+    if hook == "lifespan":
+        bare = runs or inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)
+        return ("is no async context manager", "Put @asynccontextmanager under @hookimpl") if bare else None
+    plain = not runs and not inspect.isasyncgenfunction(function)
+    return None if plain else ("is asynchronous, but is called while composing", f"Write: def {hook}():")
+
+
+def _collected(
+    gather: Callable[[], tuple[list[Any], BaseException | None]], kind: type, key: Callable[[Any], object]
+) -> tuple[list[Any], BaseException | None]:
+    """What one hook yields, and what is wrong with it."""
+    yielded, error = gather()
+    wrong = next((c for c in yielded if not isinstance(c, kind)), None)
+    if error is None and wrong is not None:
+        error = TypeError(f"yielded {type(wrong).__name__} instead of {kind.__name__}")
+    keys, unusable = attempt(lambda: [(key(c), hash(key(c))) for c in yielded]) if error is None else (None, error)
+    if keys is not None and len(set(keys)) < len(keys):
+        unusable = ValueError(f"yielded the same {kind.__name__} twice")
+    return ([], unusable) if unusable is not None else (yielded, None)
 
 
 def _clash(hook: str, plugin: Plugin, rival: Plugin) -> None:
@@ -134,13 +172,6 @@ def _clash(hook: str, plugin: Plugin, rival: Plugin) -> None:
             f"{what}: {one.full_name} and {other.full_name} both offer the same",
             f"Choose one: arthexis plugins enable {one.full_name} --instead-of {other.full_name}",
         )
-
-
-def _key(key: Callable[[Any], object], contribution: Any) -> object:
-    try:
-        return key(contribution)
-    except AttributeError:
-        return contribution
 
 
 def _fitted(implementation: pluggy.HookImpl) -> Callable[..., Any]:
@@ -186,9 +217,3 @@ class Deciders:
             if error is None and answer is not None:
                 return answer
         return None
-
-
-async def tell(contain: Contain, implementations: Iterable[Implementation], *args: Any) -> None:
-    """Tell everybody, one after the other; a fault is counted and the next is told."""
-    for plugin, fn in implementations:
-        await contain.timed(TELL_S, plugin, fn, *args)

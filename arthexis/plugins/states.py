@@ -79,8 +79,9 @@ class Plugin:
         self._move(state, reason, cure)
 
     def _move(self, state: State, reason: str, cure: str) -> None:
+        changed = state is not self.state
         self.state, self.reason, self.cure = state, reason, cure
-        if self.on_change is not None:
+        if changed and self.on_change is not None:
             self.on_change(self)
 
     def to_dict(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from arthexis.charging import tokens
-from arthexis.charging.tokens import ACCESS
+from arthexis.contributions import ACCESS
 from arthexis.host import Host
 from arthexis.system import is_loopback
 

@@ -13,7 +13,8 @@ from arthexis.contributions import Route
 from arthexis.control import REQUESTS, ask
 from arthexis.errors import ArthexisError, DomainError, NotFound, Refused, Unavailable
 from arthexis.host import Host
-from arthexis.plugins.states import Plugin
+from arthexis.plugins.contain import attempt, told
+from arthexis.plugins.states import Plugin, State
 from arthexis.web.access import allows, foreign, level
 from arthexis.web.page import STYLE, first_page
 
@@ -21,7 +22,9 @@ log = logging.getLogger("arthexis.web")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'"
+    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -41,7 +44,11 @@ def application(host: Host, control_token: str, stop: Callable[[], None]) -> web
     app.router.add_get("/health", pages.health)
     app.router.add_post("/api/v1/control/{name}", pages.control)
     for plugin, route in host.composition.routes:
-        app.router.add_route(route.method, f"/api/v1{route.path}", pages.contributed(plugin, route))
+        handler = pages.contributed(plugin, route)
+        _, error = attempt(app.router.add_route, route.method, f"/api/v1{route.path}", handler)
+        if error is not None:
+            cure = f"Mend it, or run: arthexis plugins disable {plugin.full_name}"
+            plugin.fail(State.ACTIVE, f"route {route.method} {route.path}: {told(error)}", cure)
     app.router.add_route("*", "/{path:.*}", pages.elsewhere)
     return app
 
@@ -74,7 +81,7 @@ class Pages:
 
     async def _station(self, request: web.Request) -> web.StreamResponse:
         if self.host.composition.recovery:
-            raise web.HTTPServiceUnavailable(text="The node is in recovery and serves no stations.\n")
+            return _unserved(self.host.composition.recovery)
         return await self.host.gate.handle(request)
 
     async def first(self, request: web.Request) -> web.StreamResponse:
@@ -95,8 +102,10 @@ class Pages:
         """Answer one request of the control table (``arthexis`` commands use this)."""
         name = request.match_info["name"]
         needed = REQUESTS[name].access if name in REQUESTS else "viewer"
-        await self._require(request, "administrator" if name == "node.stop" else needed)
-        if name == "node.stop":
+        await self._require(request, "administrator" if name in {"node.stop", "node.restart"} else needed)
+        if name in {"node.stop", "node.restart"}:
+            if name == "node.restart":
+                self.host.restart_options = _options(await _parameters(request), self.host)
             self.host.loop.call_soon(self._stop)
             return json_response({"stopping": True})
         return json_response(await ask(self.host, name, await _parameters(request)))
@@ -130,6 +139,23 @@ class Pages:
             )
         if not allows(granted, needed):
             raise Refused(f"this needs the access level {needed}, the token has {granted}", place="token")
+
+
+def _unserved(reasons: list[str]) -> web.Response:
+    """503 for a station: it keeps what it has to say and comes again. Names, not the errors' own words."""
+    names = ", ".join(reason.partition(": ")[0] for reason in reasons)
+    text = f"This node is in recovery and serves no stations: {names}.\n"
+    return web.Response(status=503, text=text, headers={**HEADERS, hdrs.RETRY_AFTER: "60"})
+
+
+def _options(parameters: dict[str, Any], host: Host) -> list[str]:
+    """The options of the next start: those given, else those of this start."""
+    given = parameters.get("options")
+    if given is None:
+        return list(host.started_with)
+    if not isinstance(given, list) or not all(isinstance(option, str) for option in given):
+        raise DomainError("options is no list of text", place="node.restart")
+    return given
 
 
 async def _parameters(request: web.Request) -> dict[str, Any]:

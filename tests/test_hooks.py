@@ -1,0 +1,534 @@
+"""Every hook of the house, implemented by a real plugin in a running node; and what the three families promise."""
+
+from __future__ import annotations
+
+import asyncio
+import doctest
+import inspect
+import re
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, WSServerHandshakeError
+
+import arthexis
+from arthexis import hookspecs
+from arthexis.plugins.states import State
+from arthexis.testing import Node, node, wire
+
+OCPP = "arthexis-ocpp16:*"
+START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-11-24T10:00:00Z"}
+HOOKS = sorted(name for name in vars(hookspecs) if re.match(r"(register|decide|on)_|lifespan$", name))
+HEAD = "from arthexis import *\nfrom arthexis import hookimpl\nimport asyncio, msgspec\nheard = []\n"
+
+
+def source(text: str) -> str:
+    return HEAD + textwrap.dedent(text)
+
+
+def heard(module: str = "acme") -> list[Any]:
+    return list(sys.modules[module].heard)
+
+
+def listener(hook: str, said: str, *arguments: str) -> str:
+    return source(f"""
+        @hookimpl
+        async def {hook}({", ".join(arguments)}):
+            heard.append({said})
+    """)
+
+
+async def charge(running: Node, identity: str = "CP-1") -> int:
+    async with wire(running.station_url(identity)) as cp:
+        await cp.boot(firmwareVersion="1.2")
+        await cp.result("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Preparing"})
+        number = int((await cp.result("StartTransaction", START))["transactionId"])
+        sample = {"timestamp": "2026-11-24T10:01:00Z", "sampledValue": [{"value": "150"}]}
+        await cp.result("MeterValues", {"connectorId": 1, "transactionId": number, "meterValue": [sample]})
+        stop = {"transactionId": number, "meterStop": 350, "timestamp": "2026-11-24T11:00:00Z", "reason": "Local"}
+        await cp.result("StopTransaction", stop)
+    await running.settle()
+    return number
+
+
+# ---------------------------------------------------------------------- register_*
+
+
+async def test_hook_register_config(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        class Settings(msgspec.Struct):
+            interval_s: int = 300
+
+        @hookimpl
+        def register_config():
+            yield Config(Settings)
+    """)
+    )
+    async with node(tmp_path, plugins=[acme], config={"plugins": {"acme": {"interval_s": 7}}}) as running:
+        assert running.plugin("acme").settings.interval_s == 7
+
+
+async def test_hook_register_protocols(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        class Ping(msgspec.Struct): n: int
+        class Pong(msgspec.Struct): n: int
+
+        async def ping(station, call):
+            return call.answer(n=call.payload.n + 1)
+
+        @hookimpl
+        def register_protocols():
+            codes = {fault: "GenericError" for fault in Fault}
+            yield Protocol("ocpp9.9", (Message("Ping", Ping, Pong),), codes)
+
+        @hookimpl
+        def register_actions():
+            yield Action("Ping", ping, protocol="ocpp9.9", before_acceptance=True)
+    """)
+    )
+    async with node(tmp_path, plugins=[OCPP, acme]) as running:
+        async with wire(running.station_url("CP-9"), protocols=["ocpp9.9"]) as cp:
+            assert cp.protocol == "ocpp9.9"
+            assert await cp.result("Ping", {"n": 1}) == {"n": 2}
+            assert await cp.error("Heartbeat") == "GenericError"
+
+
+async def test_hook_register_actions(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        async def heartbeat(station, call):
+            heard.append(station.id)
+            return call.answer(current_time="2026-01-01T00:00:00Z")
+
+        @hookimpl
+        def register_actions():
+            yield Action("Heartbeat", heartbeat)
+    """)
+    )
+    config = {"node": {"disable": ["arthexis-ocpp16:ocpp16.heartbeat"]}}
+    async with node(tmp_path, plugins=[OCPP, acme], config=config) as running:
+        async with wire(running.station_url("CP-1")) as cp:
+            await cp.boot()
+            assert await cp.result("Heartbeat") == {"currentTime": "2026-01-01T00:00:00Z"}
+        assert heard() == ["CP-1"]
+
+
+async def test_hook_register_data_transfers(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        async def price(station, data):
+            return {"pricePerKwh": 0.31, "asked_by": station.id}
+
+        @hookimpl
+        def register_data_transfers():
+            yield DataTransfer("com.acme", "GetPrice", price)
+    """)
+    )
+    async with node(tmp_path, plugins=[OCPP, acme]) as running, wire(running.station_url("CP-1")) as cp:
+        await cp.boot()
+        answer = await cp.result("DataTransfer", {"vendorId": "com.acme", "messageId": "GetPrice"})
+        assert answer == {"status": "Accepted", "data": '{"pricePerKwh":0.31,"asked_by":"CP-1"}'}
+
+
+async def test_hook_register_services(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        class Weather: pass
+
+        @hookimpl
+        def register_services():
+            yield Service(Weather, "sunny")
+    """)
+    )
+    async with node(tmp_path, plugins=[acme]) as running:
+        assert running.host.service(sys.modules["acme"].Weather) == "sunny"
+        assert running.host.service(Path) is None
+
+
+async def test_hook_register_tables(site: Any, tmp_path: Path) -> None:
+    revision = """
+        import sqlalchemy as sa
+        from alembic import op
+        revision, down_revision = "0001_first", None
+        def upgrade(): op.create_table("acme_price", sa.Column("id", sa.Integer, primary_key=True))
+        def downgrade(): op.drop_table("acme_price")
+    """
+    files = {
+        "acme/__init__.py": source("""
+            import sqlalchemy
+            @hookimpl
+            def register_tables():
+                yield Tables(sqlalchemy.MetaData(), "acme:migrations")
+        """),
+        "acme/migrations/0001_first.py": textwrap.dedent(revision),
+    }
+    acme = site.add("", files=files)
+    async with node(tmp_path, plugins=[acme]) as running:
+        chains = {chain["name"]: chain for chain in (await running.ask("db.status"))["chains"]}
+        assert chains["acme"] == {"name": "acme", "current": "0001_first", "head": "0001_first", "due": False}
+
+
+def test_hook_register_commands(site: Any, arthexis: Any) -> None:
+    acme = site.add(
+        source("""
+        import click
+
+        @click.command()
+        def hello():
+            "Say hello."
+            click.echo("hello from acme")
+
+        @hookimpl
+        def register_commands():
+            yield Command("hello", "acme:hello", "Say hello")
+    """)
+    )
+    arthexis.write(f"[node]\nrole = 'bare'\nenable = ['{acme}']\n")
+    assert arthexis("hello").out == "hello from acme\n"
+    assert "hello" in arthexis("--help").out
+
+
+async def test_hook_register_routes(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        from aiohttp import web
+
+        async def prices(request):
+            return web.json_response({"kWh": 0.31})
+
+        async def broken(request):
+            raise SystemExit(1)
+
+        @hookimpl
+        def register_routes():
+            yield Route("GET", "/acme/prices", prices, access="viewer")
+            yield Route("GET", "/acme/broken", broken)
+    """)
+    )
+    async with node(tmp_path, plugins=[acme]) as running, ClientSession(running.url) as session:
+        assert await (await session.get("/api/v1/acme/prices")).json() == {"kWh": 0.31}
+        assert (await session.get("/api/v1/acme/broken")).status == 503
+        assert [name for name, _ in running.faults()] == ["acme"]
+    async with node(tmp_path, plugins=[acme], open_mode=False) as running, ClientSession(running.url) as session:
+        assert (await session.get("/api/v1/acme/prices")).status == 401
+
+
+async def test_hook_register_subscribers(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        async def bill(event):
+            heard.append((event.station, event.data["transaction_id"]))
+
+        @hookimpl
+        def register_subscribers():
+            yield Subscriber("acme.billing", frozenset({"transaction.stopped"}), bill)
+    """)
+    )
+    async with node(tmp_path, plugins=[OCPP, acme]) as running:
+        number = await charge(running)
+        async with asyncio.timeout(5):
+            while not heard():
+                await asyncio.sleep(0.02)
+        assert heard() == [("CP-1", number)]
+
+
+# ---------------------------------------------------------------------- decide_*
+
+
+async def test_hook_decide_connection(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        @hookimpl
+        async def decide_connection(request):
+            return Admission(False, "maintenance") if request.station_id == "CP-9" else None
+    """)
+    )
+    async with node(tmp_path, plugins=[OCPP, acme]) as running:
+        async with wire(running.station_url("CP-1")) as cp:
+            assert (await cp.boot())["status"] == "Accepted"
+        with pytest.raises(WSServerHandshakeError) as refused:
+            async with wire(running.station_url("CP-9")):
+                pass
+        assert refused.value.status == 401
+
+
+async def test_hook_decide_boot(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        @hookimpl
+        async def decide_boot(station, boot):
+            return Registration("Rejected", interval_s=3600) if boot.charge_point_vendor == "Evil" else None
+    """)
+    )
+    async with node(tmp_path, plugins=[OCPP, acme]) as running:
+        async with wire(running.station_url("CP-1")) as cp:
+            answer = await cp.boot(vendor="Evil")
+            assert (answer["status"], answer["interval"]) == ("Rejected", 3600)
+        async with wire(running.station_url("CP-2")) as cp:
+            assert (await cp.boot(vendor="Good"))["status"] == "Accepted"
+
+
+async def test_hook_decide_authorization(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        @hookimpl
+        async def decide_authorization(station, id_tag, starting):
+            heard.append((station.id, id_tag, starting))
+            return Authorization("Blocked", parent_id_tag="P") if id_tag == "BAD" else None
+    """)
+    )
+    async with node(tmp_path, plugins=[OCPP, acme]) as running, wire(running.station_url("CP-1")) as cp:
+        await cp.boot()
+        blocked = {"idTagInfo": {"status": "Blocked", "parentIdTag": "P"}}
+        assert await cp.result("Authorize", {"idTag": "BAD"}) == blocked
+        assert (await cp.result("Authorize", {"idTag": "GOOD"}))["idTagInfo"]["status"] == "Accepted"
+        started = await cp.result("StartTransaction", {**START, "idTag": "BAD"})
+        assert started["idTagInfo"]["status"] == "Blocked"
+        assert heard() == [("CP-1", "BAD", False), ("CP-1", "GOOD", False), ("CP-1", "BAD", True)]
+
+
+# ---------------------------------------------------------------------- on_* and lifespan
+
+
+async def listened(site: Any, tmp_path: Path, hook: str, said: str, *arguments: str) -> list[Any]:
+    """What a listener heard of one whole session."""
+    acme = site.add(listener(hook, said, *arguments))
+    async with node(tmp_path, plugins=[OCPP, acme]) as running:
+        await charge(running)
+        async with asyncio.timeout(5):
+            while not heard():
+                await running.settle()
+        return heard()
+
+
+async def test_hook_on_connected(site: Any, tmp_path: Path) -> None:
+    assert await listened(site, tmp_path, "on_connected", "station.id", "station") == ["CP-1"]
+
+
+async def test_hook_on_disconnected(site: Any, tmp_path: Path) -> None:
+    found = await listened(site, tmp_path, "on_disconnected", "(station.id, reason)", "station", "reason")
+    assert found == [("CP-1", "closed (1000)")]
+
+
+async def test_hook_on_booted(site: Any, tmp_path: Path) -> None:
+    found = await listened(site, tmp_path, "on_booted", "(event.station, event.data['model'])", "event")
+    assert found == [("CP-1", "One")]
+
+
+async def test_hook_on_status_changed(site: Any, tmp_path: Path) -> None:
+    said = "(event.data['connector'], event.data['status'])"
+    assert await listened(site, tmp_path, "on_status_changed", said, "event") == [(1, "Preparing")]
+
+
+async def test_hook_on_transaction_started(site: Any, tmp_path: Path) -> None:
+    found = await listened(site, tmp_path, "on_transaction_started", "event.data['id_tag']", "event")
+    assert found == ["TAG"]
+
+
+async def test_hook_on_transaction_metered(site: Any, tmp_path: Path) -> None:
+    found = await listened(site, tmp_path, "on_transaction_metered", "event.data['transaction_id']", "event")
+    assert found == [1]
+
+
+async def test_hook_on_transaction_stopped(site: Any, tmp_path: Path) -> None:
+    said = "(event.data['energy_wh'], event.data['reason'])"
+    assert await listened(site, tmp_path, "on_transaction_stopped", said, "event") == [(250, "Local")]
+
+
+async def test_hook_on_message(site: Any, tmp_path: Path) -> None:
+    found = await listened(site, tmp_path, "on_message", "event.data['action']", "event")
+    assert found == ["BootNotification", "StatusNotification", "StartTransaction", "MeterValues", "StopTransaction"]
+
+
+async def test_hook_on_plugin_changed(site: Any, tmp_path: Path) -> None:
+    acme = site.add(listener("on_plugin_changed", "(plugin.name, str(plugin.state))", "plugin"))
+    async with node(tmp_path, plugins=[OCPP, acme]) as running:
+        await running.settle()
+        assert ("ocpp16.heartbeat", "active") in heard()
+        running.host.contain.count(running.plugin("ocpp16.heartbeat"), RuntimeError("odd"))
+        running.host.contain.count(running.plugin("ocpp16.heartbeat"), RuntimeError("odd"))
+        await running.settle()
+        assert heard().count(("ocpp16.heartbeat", "degraded")) == 1
+        running.faults()
+
+
+async def test_hook_lifespan(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        from contextlib import asynccontextmanager
+
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(ctx):
+            heard.append(("opened", ctx.plugin.name, ctx.config))
+            yield
+            heard.append("closed")
+    """)
+    )
+    async with node(tmp_path, plugins=[acme]) as running:
+        assert running.plugin("acme").state is State.ACTIVE
+        assert heard() == [("opened", "acme", None)]
+    assert heard()[-1] == "closed"
+
+
+# ---------------------------------------------------------------------- what the families promise
+
+DECIDES = """
+    @hookimpl({order})
+    async def decide_boot(station, boot):
+        heard.append(station.id)
+        return {answer}
+"""
+
+
+def decider(site: Any, name: str, order: str, answer: str) -> str:
+    return str(site.add(source(DECIDES.format(order=order, answer=answer)), name))
+
+
+async def boots(running: Node) -> dict[str, Any]:
+    async with wire(running.station_url("CP-1")) as cp:
+        return await cp.boot()
+
+
+async def test_the_first_answer_wins_in_the_order_that_plugins_ask_for(site: Any, tmp_path: Path) -> None:
+    plugins = [
+        decider(site, "late", "trylast=True", "Registration('Rejected', 1)"),
+        decider(site, "normal", "", "Registration('Pending', 2)"),
+        decider(site, "early", "tryfirst=True", "None"),
+    ]
+    async with node(tmp_path, plugins=[OCPP, *plugins]) as running:
+        assert (await boots(running))["interval"] == 2
+    assert [heard("early"), heard("normal"), heard("late")] == [["CP-1"], ["CP-1"], []]
+
+
+@pytest.mark.parametrize(
+    "body", ["raise RuntimeError('odd')", "raise SystemExit", "return 'Accepted'", "await asyncio.sleep(60)"]
+)
+async def test_authorization_fails_closed_and_is_stored_still(site: Any, tmp_path: Path, body: str) -> None:
+    acme = site.add(source(f"@hookimpl\nasync def decide_authorization(station, id_tag, starting):\n    {body}\n"))
+    async with node(tmp_path, plugins=[OCPP, acme]) as running:
+        async with wire(running.station_url("CP-1")) as cp:
+            await cp.boot()
+            began = time.monotonic()
+            started = await cp.result("StartTransaction", START)
+            assert started["idTagInfo"] == {"status": "Invalid"}
+            assert time.monotonic() - began < 2.5
+        assert (await running.ask("transactions.show", transaction=started["transactionId"]))["id_tag"] == "TAG"
+        assert [name for name, _ in running.faults()] == ["acme"]
+        assert running.plugin("acme").state is State.DEGRADED
+
+
+async def test_a_connection_that_nobody_can_decide_on_is_refused(site: Any, tmp_path: Path) -> None:
+    acme = site.add(source("@hookimpl\nasync def decide_connection(request):\n    raise LookupError('list')\n"))
+    async with node(tmp_path, plugins=[OCPP, acme]) as running:
+        with pytest.raises(WSServerHandshakeError) as refused:
+            async with wire(running.station_url("CP-1")):
+                pass
+        assert refused.value.status == 401
+        assert running.faults()
+
+
+async def test_deciders_that_hang_take_three_seconds_together_at_most(site: Any, tmp_path: Path) -> None:
+    stubborn = """
+        @hookimpl
+        async def decide_boot(station, boot):
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                await asyncio.sleep(4)
+    """
+    plugins = [site.add(source(stubborn), f"slow{n}") for n in range(5)]
+    async with node(tmp_path, plugins=[OCPP, *plugins]) as running:
+        began = time.monotonic()
+        assert (await boots(running))["status"] == "Accepted"
+        assert 2.5 < time.monotonic() - began < 4.0
+        assert {name for name, _ in running.faults()} == {f"slow{n}" for n in range(5)}
+
+
+async def test_a_listener_that_hangs_delays_no_other(site: Any, tmp_path: Path) -> None:
+    slow = site.add(
+        source("@hookimpl(tryfirst=True)\nasync def on_booted(event):\n    await asyncio.sleep(60)\n"), "slow"
+    )
+    good = site.add(listener("on_booted", "event.station", "event"), "good")
+    async with node(tmp_path, plugins=[OCPP, slow, good]) as running:
+        began = time.monotonic()
+        await boots(running)
+        async with asyncio.timeout(2):
+            while not heard("good"):
+                await asyncio.sleep(0.01)
+        assert time.monotonic() - began < 2
+
+
+async def test_a_fault_is_counted_and_the_others_are_told(site: Any, tmp_path: Path) -> None:
+    bad = site.add(source("@hookimpl(tryfirst=True)\nasync def on_booted(event):\n    raise OSError('gone')\n"), "bad")
+    good = site.add(listener("on_booted", "event.station", "event"), "good")
+    async with node(tmp_path, plugins=[OCPP, bad, good]) as running:
+        await boots(running)
+        await boots(running)
+        await running.settle()
+        assert heard("good") == ["CP-1", "CP-1"]
+        told = running.plugin("bad").to_dict()
+        assert (told["state"], told["errors"], told["reason"]) == ("degraded", 2, "OSError: gone")
+        assert len(running.faults()) == 2
+
+
+async def test_the_test_kit_fails_a_test_for_a_contained_fault(site: Any, tmp_path: Path) -> None:
+    bad = site.add(source("@hookimpl\nasync def on_booted(event):\n    raise OSError('gone')\n"), "bad")
+
+    async def session() -> None:
+        async with node(tmp_path, plugins=[OCPP, bad]) as running:
+            await boots(running)
+            await running.settle()
+
+    with pytest.raises(AssertionError, match="bad: OSError: gone"):
+        await session()
+
+
+async def test_a_hook_may_leave_arguments_out(site: Any, tmp_path: Path) -> None:
+    acme = site.add(listener("on_disconnected", "reason", "reason"))
+    async with node(tmp_path, plugins=[OCPP, acme]) as running:
+        await charge(running)
+        await running.settle()
+        assert heard() == ["closed (1000)"]
+
+
+# ---------------------------------------------------------------------- the four pieces of a hook
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_each_hook_has_an_example_a_heading_and_a_test(hook: str) -> None:
+    spec = getattr(hookspecs, hook)
+    assert ">>> @hookimpl" in inspect.getdoc(spec), f"{hook} has no example in its docstring"
+    tests = "\n".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    assert re.search(rf"def test_hook_{hook}\b", tests), f"{hook} has no test test_hook_{hook}"
+    docs = Path(__file__).parent.parent / "docs" / "hooks.md"
+    if docs.exists():
+        assert re.search(rf"^### `?{hook}\b", docs.read_text("utf-8"), re.M), f"{hook} has no heading in docs/hooks.md"
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_each_example_runs_and_is_a_valid_implementation(hook: str, site: Any) -> None:
+    examples = doctest.DocTestParser().get_examples(inspect.getdoc(getattr(hookspecs, hook)))
+    text = "\n".join(example.source for example in examples)
+    names = "Ping PingAnswer Notifier MailNotifier metadata prices send_invoice open_reader".split()
+    given = "\n".join(f"class {name}(msgspec.Struct): pass" for name in names if name not in {"metadata", "prices"})
+    more = "async def prices(request): pass\nmetadata = object()\nfrom contextlib import asynccontextmanager\n"
+    pattern = site.add(f"{HEAD}{more}{given}\n{text}", f"example_{hook}")
+    from arthexis.plugins.compose import Selection, compose
+
+    composition = compose(Selection((pattern,)), lambda _plugin, struct: struct and struct())
+    [plugin] = composition.named(pattern)
+    assert plugin.state is State.CONFIGURED, plugin.reason
+    offered = composition.contributions.get(hook, []) or composition.hooks.get(hook, ())
+    assert [owner for owner, _ in offered] == [plugin]
+
+
+def test_what_plugins_import_is_all_there() -> None:
+    for name in arthexis.__all__:
+        assert getattr(arthexis, name) is not None

@@ -1,0 +1,232 @@
+"""The zoo: a node with every broken plugin at once serves a charge and says of each where it stopped and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+
+from arthexis.testing import wire
+
+ZOO = Path(__file__).parent / "zoo"
+HOOKS = "Compare its hooks with docs/hooks.md"
+OFF = "Mend it, or run: arthexis plugins disable "
+
+# name -> state, stage, reason, cure
+TABLE: dict[str, tuple[str, str | None, str, str]] = {
+    "zoo.asserts_on_import": ("failed", "imported", "its import failed: AssertionError: arithmetic", OFF),
+    "zoo.async_register": (
+        "failed",
+        "registered",
+        "register_actions is asynchronous, but is called while composing",
+        "Write: def register_actions():",
+    ),
+    "zoo.bad_route": ("failed", "active", "route GET /zoo/{broken: ValueError: Invalid path", OFF),
+    "zoo.bare_lifespan": (
+        "failed",
+        "registered",
+        "lifespan is no async context manager",
+        "Put @asynccontextmanager under @hookimpl",
+    ),
+    "zoo.broken_settings": ("failed", "configured", "its settings cannot be read: NotImplementedError", OFF),
+    "zoo.cancels_in_action": ("degraded", None, "CancelledError", "Run: arthexis plugins info zoo.cancels_in_action"),
+    "zoo.exits_on_import": ("failed", "imported", "its import failed: SystemExit: good night", OFF),
+    "zoo.face": ("active", None, "", ""),
+    "zoo.failing_migration": (
+        "failed",
+        "migrated",
+        "its migration failed: RuntimeError: the disk of the author was different",
+        "See `arthexis db status`",
+    ),
+    "zoo.hangs_in_action": (
+        "degraded",
+        None,
+        "TimeoutError: FirmwareStatusNotification took too long",
+        "Run: arthexis plugins info zoo.hangs_in_action",
+    ),
+    "zoo.hangs_in_decision": (
+        "degraded",
+        None,
+        "TimeoutError: no answer within 1 s",
+        "Run: arthexis plugins info zoo.hangs_in_decision",
+    ),
+    "zoo.hangs_in_lifespan": ("failed", "active", "its start failed: no start within 1 s", OFF),
+    "zoo.hangs_in_listener": (
+        "degraded",
+        None,
+        "TimeoutError: no answer within 5 s",
+        "Run: arthexis plugins info zoo.hangs_in_listener",
+    ),
+    "zoo.hangs_in_register": ("failed", "registered", "register_services: TimeoutError: no end within 1 s", OFF),
+    "zoo.hangs_on_import": ("failed", "imported", "its import failed: TimeoutError: no end within 1 s", OFF),
+    "zoo.healthy": ("active", None, "", ""),
+    "zoo.interrupts_on_import": ("failed", "imported", "its import failed: KeyboardInterrupt", OFF),
+    "zoo.junk_action": (
+        "failed",
+        "registered",
+        "register_actions: TypeError: handler of Heartbeat must be a coroutine function (async def)",
+        OFF,
+    ),
+    "zoo.junk_decision": (
+        "degraded",
+        None,
+        "TypeError: answered str instead of Registration",
+        "Run: arthexis plugins info zoo.junk_decision",
+    ),
+    "zoo.misspelt_hook": (
+        "failed",
+        "registered",
+        "there is no hook on_transaction_strated",
+        "Did you mean on_transaction_started?",
+    ),
+    "zoo.missing_attribute": (
+        "failed",
+        "imported",
+        "its import failed: AttributeError: module 'zoo_missing_attribute' has no attribute 'plugin'",
+        OFF,
+    ),
+    "zoo.missing_module": (
+        "failed",
+        "imported",
+        "its import failed: ModuleNotFoundError: No module named 'zoo_never_shipped'",
+        OFF,
+    ),
+    "zoo.no_migrations": (
+        "failed",
+        "migrated",
+        "its migrations cannot be read: ModuleNotFoundError: No module named 'zoo_nobody'",
+        "Reinstall the package that brings them",
+    ),
+    "zoo.no_module": ("failed", "imported", "its import failed: TypeError: zoo_no_module:plugin is no module", OFF),
+    "zoo.odd_exception": ("failed", "imported", "its import failed: Odd: (its text cannot be read)", OFF),
+    "zoo.other_face": ("failed", "registered", "Plugin already registered under a different name", HOOKS),
+    "zoo.raises_in_lifespan": ("failed", "active", "its start failed: ConnectionError: no such reader", OFF),
+    "zoo.raises_in_listener": (
+        "degraded",
+        None,
+        "CancelledError",
+        "Run: arthexis plugins info zoo.raises_in_listener",
+    ),
+    "zoo.raises_in_register": ("failed", "registered", "register_data_transfers: LookupError: the other half", OFF),
+    "zoo.raises_on_import": ("failed", "imported", "its import failed: RuntimeError: no coffee no work", OFF),
+    "zoo.returns_none": (
+        "failed",
+        "registered",
+        "register_routes: TypeError: returned None; yield what it contributes, or leave the hook out",
+        OFF,
+    ),
+    "zoo.sync_decision": (
+        "failed",
+        "registered",
+        "decide_boot is no coroutine function",
+        "Write: async def decide_boot(...)",
+    ),
+    "zoo.sync_listener": (
+        "failed",
+        "registered",
+        "on_booted is no coroutine function",
+        "Write: async def on_booted(...)",
+    ),
+    "zoo.syntax_error": ("failed", "imported", "its import failed: SyntaxError: invalid syntax", OFF),
+    "zoo.thief": (
+        "failed",
+        "registered",
+        "actions: zoo-thief:zoo.thief and arthexis-ocpp16:ocpp16.heartbeat both offer the same",
+        "Choose one: arthexis plugins enable zoo-thief:zoo.thief --instead-of arthexis-ocpp16:ocpp16.heartbeat",
+    ),
+    "zoo.twice_the_same": (
+        "failed",
+        "registered",
+        "register_data_transfers: ValueError: yielded the same DataTransfer twice",
+        OFF,
+    ),
+    "zoo.unavailable": ("unavailable", None, "no reader on /dev/zoo0", "Plug one in"),
+    "zoo.wraps_hook": (
+        "failed",
+        "registered",
+        "register_actions is a wrapper, and the host does not call wrappers",
+        "Implement the hook itself",
+    ),
+    "zoo.wrong_settings": (
+        "failed",
+        "configured",
+        "interval_s: expected `int`, got 'soon'",
+        "plugins.zoo.wrong_settings.interval_s; the default is 300",
+    ),
+    "zoo.wrong_signature": (
+        "failed",
+        "registered",
+        "Plugin 'zoo-wrong-signature:zoo.wrong_signature' for hook 'decide_boot'",
+        HOOKS,
+    ),
+    "zoo.yields_junk": ("failed", "registered", "register_actions: TypeError: yielded str instead of Action", OFF),
+    "ocpp16.heartbeat": (
+        "failed",
+        "registered",
+        "actions: arthexis-ocpp16:ocpp16.heartbeat and zoo-thief:zoo.thief both offer the same",
+        "Choose one: arthexis plugins enable arthexis-ocpp16:ocpp16.heartbeat --instead-of zoo-thief:zoo.thief",
+    ),
+}
+
+
+@pytest.fixture
+def zoo(arthexis: Any, site: Any) -> Any:
+    """A configured node with every animal switched on; it does not run yet."""
+    enabled = [
+        pattern for folder in sorted(p.name for p in ZOO.iterdir() if p.is_dir()) for pattern in site.animal(folder)
+    ]
+    off = [f"arthexis-ocpp16:ocpp16.{name}_status_notification" for name in ("firmware", "diagnostics")]
+    arthexis.write(
+        f"[node]\nenable = {enabled!r}\ndisable = {off!r}\nplugin_timeout_s = 1.0\n"
+        "[stations]\nhandler_timeout_s = 1.0\n"
+        "[plugins.zoo.wrong_settings]\ninterval_s = 'soon'\n[plugins.zoo.broken_settings]\nthread = 1\n"
+    )
+    return arthexis
+
+
+async def test_the_host_starts_with_the_whole_zoo_and_charges_a_car(zoo: Any) -> None:
+    zoo.start("--open")
+    async with wire(zoo.station_url("CP-1")) as cp:
+        assert (await cp.boot())["status"] == "Accepted"
+        start = {"connectorId": 1, "idTag": "TAG", "meterStart": 0, "timestamp": "2026-11-24T10:00:00Z"}
+        number = (await cp.result("StartTransaction", start))["transactionId"]
+        assert await cp.error("Heartbeat") == "NotSupported"
+        assert await cp.error("FirmwareStatusNotification", {"status": "Installed"}) == "InternalError"
+        assert await cp.error("DiagnosticsStatusNotification", {"status": "Idle"}) == "InternalError"
+        ping = {"vendorId": "com.zoo", "messageId": "Ping", "data": "x"}
+        assert (await cp.result("DataTransfer", ping))["data"] == '{"pong":"x"}'
+        stop = {"transactionId": number, "meterStop": 9, "timestamp": "2026-11-24T11:00:00Z"}
+        assert await cp.result("StopTransaction", stop) == {}
+    assert zoo("transactions", "show", str(number), "--json").json["energy_wh"] == 9
+    listed = await _listed_once_degraded(zoo, "zoo.hangs_in_listener")
+    for name, (state, stage, reason, cure) in TABLE.items():
+        told = listed[name]
+        assert (name, told["state"], told["stage"]) == (name, state, stage), told
+        assert reason in told["reason"], told
+        assert told["cure"].startswith(cure), told
+    twins = zoo("plugins", "info", "zoo.twin", "--json")
+    assert (twins.status, twins.error["problem"]) == (4, "zoo.twin comes from several distributions")
+    one = zoo("plugins", "info", "zoo-twin-a:zoo.twin", "--json").json
+    assert one["reason"] == "zoo-twin-a:zoo.twin and zoo-twin-b:zoo.twin have the same name"
+    assert one["cure"] == "Choose one: arthexis plugins enable zoo-twin-a:zoo.twin --instead-of zoo-twin-b:zoo.twin"
+    async with ClientSession() as session:
+        page = await (await session.get(zoo.url)).text()
+    assert "AssertionError: arithmetic" in page
+    assert zoo("stop").status == 0
+
+
+async def _listed_once_degraded(zoo: Any, name: str) -> dict[str, dict[str, Any]]:
+    for _ in range(20):
+        listed = {plugin["name"]: plugin for plugin in zoo("plugins", "list", "--json").json}
+        if listed[name]["state"] == "degraded":
+            break
+        await asyncio.sleep(0.5)
+    return listed
+
+
+def test_every_animal_is_in_the_table(site: Any) -> None:
+    names = {p.partition(":")[2] for folder in ZOO.iterdir() if folder.is_dir() for p in site.animal(folder.name)}
+    assert names - {"zoo.twin"} == {name for name in TABLE if name.startswith("zoo.")}

@@ -1,0 +1,3 @@
+"""Leave the whole process while being imported."""
+
+raise SystemExit("good night")

@@ -1,0 +1,5 @@
+"""Never finish being imported."""
+
+import time
+
+time.sleep(3600)

@@ -1,0 +1,3 @@
+"""Pretend that somebody pressed Ctrl-C."""
+
+raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""Name an attribute that is not there."""

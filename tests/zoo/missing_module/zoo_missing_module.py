@@ -1,0 +1,1 @@
+"""Name a module that was never shipped."""

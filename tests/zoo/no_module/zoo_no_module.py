@@ -1,0 +1,5 @@
+"""Name something that is no module."""
+
+
+def plugin():
+    """Be a function."""

@@ -1,0 +1,3 @@
+"""Fail in the plainest way."""
+
+raise RuntimeError("no coffee\nno work")

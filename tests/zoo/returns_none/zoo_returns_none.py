@@ -1,0 +1,8 @@
+"""Forget to yield."""
+
+from arthexis import hookimpl
+
+
+@hookimpl
+def register_routes():
+    return None

@@ -1,0 +1,4 @@
+"""Be no Python at all."""
+
+def hook(:
+    pass

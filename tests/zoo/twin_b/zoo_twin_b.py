@@ -1,0 +1,1 @@
+"""Have the name of another."""

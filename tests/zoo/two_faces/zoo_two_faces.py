@@ -1,0 +1,1 @@
+"""Be two plugins with one module."""
