@@ -23,10 +23,10 @@ LOUD = 5
 
 
 def attempt(fn: Callable[..., T], *args: Any) -> tuple[T | None, BaseException | None]:
-    """Run a function that may do anything; what it returned, or what it raised."""
+    """Run a function that may do anything; what it returned, or what it raised (SystemExit and its kin too)."""
     try:
         return fn(*args), None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - contained here so that nobody else has to
+    except BaseException as error:  # noqa: BLE001 - contained here so that nobody else has to
         return None, error
 
 
