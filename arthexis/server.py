@@ -124,6 +124,7 @@ async def _listening(host: Host, stop: Callable[[], None]) -> AsyncIterator[None
     try:
         yield
     finally:
+        await site.stop()
         await host.close_links()
         await runner.cleanup()
 
