@@ -170,7 +170,11 @@ def _migrating(database: Database) -> Iterator[sa.Connection]:
         try:
             yield core
         finally:
-            core.invalidate()
+            core.rollback()
+            sa.event.remove(core, "begin", _begin)
+            sa.event.remove(core, "commit", _check)
+            core.exec_driver_sql("PRAGMA foreign_keys=ON")
+            core.commit()
 
 
 def _begin(core: sa.Connection) -> None:

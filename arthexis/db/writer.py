@@ -74,11 +74,11 @@ class Writer:
     def open(self) -> None:
         """Connect; raises SQLAlchemy's ``DBAPIError``."""
         core = self._database.engine.connect()
+        core.begin()
         self._db = Connection(core)
         self._db.raw("PRAGMA busy_timeout=0" if self._database.sqlite else SESSION)
         self._events.open(self._db)
-        for name in ("commit", "rollback"):
-            sa.event.listen(core, name, _refuse)
+        core.__dict__.update(commit=_refuse, rollback=_refuse)
         self._core = core
 
     def close(self) -> None:
@@ -86,8 +86,6 @@ class Writer:
         if self._core is None:
             return
         core, self._core = self._core, None
-        for name in ("commit", "rollback"):
-            sa.event.remove(core, name, _refuse)
         self._db.close()
         core.close()
 
@@ -218,8 +216,8 @@ def _joined(parts: list[Told]) -> Told | None:
     return Told(parts[0].at, numbers, [row for part in parts for row in part.rows])
 
 
-def _refuse(_core: sa.Connection) -> None:
-    """Nobody but the journal ends its transaction, in which other functions' writes are, too."""
+def _refuse() -> None:
+    """Stand in for a connection's own ``commit`` and ``rollback``: other functions' writes are in its transaction."""
     raise Refused(
         "a journal function must not commit or roll back",
         place="journal",
