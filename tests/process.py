@@ -32,6 +32,7 @@ class NodeProcess:
         self.home = home
         self.log = home / "node.log"
         self.port = 0
+        self.starts = 0
         self._options = options
         self._env = {**os.environ, "ARTHEXIS_HOME": str(home), "PYTHONUNBUFFERED": "1", **(env or {})}
         if source is not None:
@@ -84,6 +85,11 @@ class NodeProcess:
                     raise NodeDied(self.output()[begins:])
                 await asyncio.sleep(0.01)
         self.port = int(found[1])
+        self.starts += 1
+
+    def set_env(self, **more: str) -> None:
+        """Change the environment of the next start."""
+        self._env |= more
 
     def signal(self, number: int) -> None:
         """Send it a signal."""
