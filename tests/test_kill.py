@@ -36,4 +36,3 @@ async def test_death_at_every_failpoint_loses_and_doubles_nothing(tmp_path: Path
     report = await failpoints(tmp_path, MOST_FAILPOINTS)
     assert report.faults == []
     assert report.kills == 3 * MOST_FAILPOINTS + 1
-

@@ -1,6 +1,6 @@
 """Kill a node again and again while stations charge, then compare their books with its own.
 
-    python -m tests.campaigns.kill --times 1000 --stations 20
+python -m tests.campaigns.kill --times 1000 --stations 20
 """
 
 from __future__ import annotations
