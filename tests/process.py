@@ -1,4 +1,4 @@
-"""A node as a real process: started as a person starts it, killed by its pid, started again on the same port and folder."""
+"""A node as a real process: started as a person starts it, killed by its pid, started again where it was."""
 
 from __future__ import annotations
 
