@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -39,11 +40,24 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'arthexis.db'}"
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    folder = tmp_path_factory.mktemp("template")
+    opened = Database("", folder)
+    migrate.upgrade(opened, HOST)
+    opened.close()
+    return folder / "arthexis.db"
+
+
 @pytest.fixture
-def database(database_url: str, tmp_path: Path) -> Iterator[Database]:
+def database(database_url: str, template: Path, tmp_path: Path) -> Iterator[Database]:
     """A migrated database of each kind."""
     opened = Database(database_url, tmp_path)
-    migrate.upgrade(opened, HOST)
+    if opened.path is not None:
+        shutil.copyfile(template, opened.path)
+    else:
+        migrate.upgrade(opened, HOST)
     yield opened
     opened.close()
 

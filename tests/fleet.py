@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from aiohttp import ClientError
 
+from arthexis.db.engine import Database
 from arthexis.testing.wire import Closed, wire
 
 ANSWER_S = 15.0
@@ -123,25 +122,25 @@ class Station:
 
 
 class Books:
-    """What stations say they sent and were answered, against what a node's SQLite file holds."""
+    """What stations say they sent and were answered, against what a node's database holds."""
 
-    def __init__(self, path: Path, stations: list[Station]) -> None:
+    def __init__(self, database: Database, stations: list[Station]) -> None:
         self.faults: list[str] = []
-        with closing(sqlite3.connect(path)) as self._db:
+        with database.engine.connect() as self._core:
             for station in stations:
                 self._audit(station)
             self._audit_log(stations)
             self._audit_events()
 
     def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self._db.execute(sql, values).fetchall()
+        return [tuple(row) for row in self._core.execute(sa.text(sql), dict(zip("abcd", values, strict=False)))]
 
     def _check(self, fine: bool, fault: str) -> None:
         if not fine:
             self.faults.append(fault)
 
     def _audit(self, station: Station) -> None:
-        (row,) = self._rows("SELECT id FROM station WHERE identity = ?", station.identity) or [(0,)]
+        (row,) = self._rows("SELECT id FROM station WHERE identity = :a", station.identity) or [(0,)]
         audits = {
             "BootNotification": self._boot,
             "StatusNotification": self._status,
@@ -152,7 +151,7 @@ class Books:
         for said in station.said:
             audits[said.action](station.identity, row[0], said)
         for table, action in (("charging_transaction", "StartTransaction"), ("meter_value", "MeterValues")):
-            stored = self._rows(f"SELECT count(*) FROM {table} WHERE station_id = ?", row[0])[0][0]
+            stored = self._rows(f"SELECT count(*) FROM {table} WHERE station_id = :a", row[0])[0][0]
             sent = sum(1 for said in station.said if said.action == action and said.frames)
             self._check(stored <= sent, f"{station.identity}: {stored} rows in {table} of {sent} sent")
 
@@ -163,18 +162,18 @@ class Books:
         self._check(stored <= len(said.frames), f"{who} {said.action} {said.payload}: {stored} stored")
 
     def _boot(self, who: str, row: int, said: Said) -> None:
-        self._between(who, len(self._rows("SELECT 1 FROM station_boot WHERE station_id = ?", row)), said)
+        self._between(who, len(self._rows("SELECT 1 FROM station_boot WHERE station_id = :a", row)), said)
 
     def _status(self, who: str, row: int, said: Said) -> None:
         found = self._rows(
-            "SELECT 1 FROM connector_status WHERE station_id = ? AND at_raw = ? AND status = ?",
+            "SELECT 1 FROM connector_status WHERE station_id = :a AND at_raw = :b AND status = :c",
             *(row, said.payload["timestamp"], said.payload["status"]),
         )
         self._between(who, len(found), said)
 
     def _start(self, who: str, row: int, said: Said) -> None:
         found = self._rows(
-            "SELECT id FROM charging_transaction WHERE station_id = ? AND started_at_raw = ? AND meter_start_wh = ?",
+            "SELECT id FROM charging_transaction WHERE station_id = :a AND started_at_raw = :b AND meter_start_wh = :c",
             *(row, said.payload["timestamp"], said.payload["meterStart"]),
         )
         self._once(who, said, len(found))
@@ -183,15 +182,15 @@ class Books:
 
     def _meter(self, who: str, row: int, said: Said) -> None:
         found = self._rows(
-            "SELECT 1 FROM meter_value WHERE station_id = ? AND transaction_id = ? AND sampled_at_raw = ?",
+            "SELECT 1 FROM meter_value WHERE station_id = :a AND transaction_id = :b AND sampled_at_raw = :c",
             *(row, said.payload["transactionId"], said.payload["meterValue"][0]["timestamp"]),
         )
         self._once(who, said, len(found))
 
     def _stop(self, who: str, row: int, said: Said) -> None:
         found = self._rows(
-            "SELECT 1 FROM charging_transaction WHERE station_id = ? AND id = ? AND stopped_at_raw = ?"
-            " AND meter_stop_wh = ? AND NOT open",
+            "SELECT 1 FROM charging_transaction WHERE station_id = :a AND id = :b AND stopped_at_raw = :c"
+            " AND meter_stop_wh = :d AND NOT open",
             *(row, said.payload["transactionId"], said.payload["timestamp"], said.payload["meterStop"]),
         )
         self._once(who, said, len(found))
@@ -202,7 +201,10 @@ class Books:
 
     def _audit_log(self, stations: list[Station]) -> None:
         """Each acknowledged frame is in the message log once, with its answer; no frame is there twice."""
-        held = Counter(bytes(row[0]) for row in self._rows("SELECT frame FROM message WHERE answer IS NOT NULL"))
+        held = Counter(
+            bytes(row[0])
+            for row in self._rows("SELECT frame FROM message WHERE answer IS NOT NULL AND frame IS NOT NULL")
+        )
         for frame, times in held.items():
             self._check(times == 1, f"logged {times} times: {frame!r}")
         for said in (said for station in stations for said in station.said if said.answered is not None):
@@ -217,13 +219,8 @@ class Books:
         happened: Counter[tuple[str, int]] = Counter()
         for number, is_open in self._rows("SELECT id, open FROM charging_transaction"):
             happened["transaction.started", number] = 1
-            happened["transaction.stopped", number] = 1 - is_open
+            happened["transaction.stopped", number] = int(not is_open)
         for number, readings in self._rows("SELECT transaction_id, count(*) FROM meter_value GROUP BY 1"):
             happened["transaction.metered", number] = readings
         for key in told.keys() | happened.keys():
             self._check(told[key] == happened[key], f"{key}: {happened[key]} rows, {told[key]} events")
-
-
-def frames_of(stations: list[Station]) -> Iterator[bytes]:
-    """Every frame that was sent."""
-    return (frame for station in stations for said in station.said for frame in said.frames)

@@ -10,6 +10,12 @@ import uuid
 from pathlib import Path
 
 WAIT_S = "60"
+SETTINGS = """
+fsync = on
+recovery_init_sync_method = syncfs
+listen_addresses = ''
+unix_socket_directories = '{}'
+"""
 
 
 def binaries() -> Path | None:
@@ -33,7 +39,7 @@ class Cluster:
             shutil.chown(self.folder, "postgres", "postgres")
         self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-D", str(self.folder / "data"))
         with (self.folder / "data" / "postgresql.conf").open("a") as conf:
-            conf.write(f"listen_addresses = ''\nunix_socket_directories = '{self.folder}'\nfsync = on\n")
+            conf.write(SETTINGS.format(self.folder))
         self.start()
 
     def start(self) -> None:

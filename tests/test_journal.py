@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -248,11 +249,12 @@ async def test_events_are_in_the_commit_and_told_after_it(journal: Journal, data
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(plan=st.lists(st.tuples(st.sampled_from(["good", "bad", "twin", "slow"]), st.booleans()), max_size=40))
 def test_any_mixture_of_writes_keeps_exactly_the_good_ones(
-    tmp_path_factory: pytest.TempPathFactory, plan: list[tuple[str, bool]]
+    tmp_path_factory: pytest.TempPathFactory, template: Path, plan: list[tuple[str, bool]]
 ) -> None:
     async def run() -> None:
-        database = Database("", tmp_path_factory.mktemp("mixture"))
-        migrate.upgrade(database, HOST)
+        folder = tmp_path_factory.mktemp("mixture")
+        shutil.copyfile(template, folder / "arthexis.db")
+        database = Database("", folder)
         running = Journal(database, Clock())
         await running.start()
         expected, waiters = [], []

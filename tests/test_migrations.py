@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import arthexis_ocpp16.tables
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-import arthexis_ocpp16.tables
 from arthexis.charging import tables as _tables  # noqa: F401 - they enter themselves into the metadata
 from arthexis.db import migrate
 from arthexis.db.engine import Database
@@ -25,7 +25,7 @@ from arthexis.testing import node
 from tests.conftest import HOST
 
 OCPP16 = Chain("ocpp16", "arthexis_ocpp16:migrations")
-REVISION = '''
+REVISION = """
 import sqlalchemy as sa
 from alembic import op
 
@@ -41,7 +41,7 @@ def upgrade():
 
 def downgrade():
 {downgrade}
-'''
+"""
 
 
 @pytest.fixture
@@ -101,6 +101,8 @@ def test_models_equal_the_migrated_schema(empty: Database) -> None:
     with empty.engine.connect() as core:
         context = MigrationContext.configure(core, opts={"include_object": ours, "compare_type": True})
         assert compare_metadata(context, whole) == []
+        at = next(column["type"] for column in sa.inspect(core).get_columns("event") if column["name"] == "at")
+        assert str(at) == ("TEXT" if empty.sqlite else "TIMESTAMP")
 
 
 def test_down_to_base_leaves_no_table_of_the_plugin(empty: Database) -> None:

@@ -43,7 +43,8 @@ def backup(database: Database, target: Path) -> int:
         said = getattr(error, "orig", None) or error
         raise Unavailable(f"no backup was written: {said}", place=str(target), cure="Free some space") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
     return target.stat().st_size
 
 

@@ -27,6 +27,7 @@ ALIVE = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
+IN_UTC = "-c TimeZone=UTC"
 
 
 class Database:
@@ -126,7 +127,9 @@ def _engine(url: sa.URL, *, memory: bool) -> sa.Engine:
 def _postgresql(url: sa.URL) -> sa.Engine:
     try:
         return sa.create_engine(
-            url.update_query_dict({**ALIVE, **url.query}),
+            url.update_query_dict(
+                {**ALIVE, **url.query, "options": f"{IN_UTC} {url.query.get('options', '')}".strip()}
+            ),
             isolation_level="AUTOCOMMIT",
             pool_pre_ping=True,
         )

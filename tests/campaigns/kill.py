@@ -18,6 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from arthexis.db.engine import Database
 from tests import witness
 from tests.fleet import Books, Station
 from tests.process import NodeProcess
@@ -98,7 +99,9 @@ async def under_load(
         await _caught_up(folder)
         await node.stop()
     report.kills = node.starts - 1
-    report.faults = Books(folder / "node" / "arthexis.db", fleet).faults + _unseen(folder)
+    database = Database("", folder / "node")
+    report.faults = Books(database, fleet).faults + _unseen(folder)
+    database.close()
     report.sent = sum(len(said.frames) for station in fleet for said in station.said)
     report.acknowledged = sum(said.answer is not None for station in fleet for said in station.said)
     report.seconds = time.monotonic() - began

@@ -127,7 +127,7 @@ def upgrade() -> None:
         sa.Column("id_tag_key", sa.Text(), nullable=True),
         sa.Column("authorization", sa.Text(), nullable=False, comment="the status the station was told"),
         sa.Column("id_tag_info", sa.Text(), nullable=True, comment="the idTagInfo answered to the start, JSON"),
-        sa.Column("reservation_id", sa.Integer(), nullable=True),
+        sa.Column("reservation_id", sa.BigInteger(), nullable=True),
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("started_at_raw", sa.Text(), nullable=True),
         sa.Column("start_received_at", UtcDateTime(), nullable=True),
@@ -143,7 +143,9 @@ def upgrade() -> None:
             "energy_wh", sa.BigInteger(), nullable=True, comment="null while open and where the registers make no sense"
         ),
         sa.Column("open", sa.Boolean(), nullable=False),
-        sa.Column("claimed_id", sa.Integer(), nullable=True, comment="the transactionId a stop without a start named"),
+        sa.Column(
+            "claimed_id", sa.BigInteger(), nullable=True, comment="the transactionId a stop without a start named"
+        ),
         sa.Column("flags", sa.Text(), nullable=False, comment="what is odd about it, JSON list"),
         sa.ForeignKeyConstraint(["station_id"], ["station.id"], name=op.f("fk_charging_transaction_station_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_charging_transaction")),
@@ -201,7 +203,7 @@ def upgrade() -> None:
         sa.Column("station_id", sa.Integer(), nullable=False),
         sa.Column("connector", sa.Integer(), nullable=False),
         sa.Column("transaction_id", sa.Integer(), nullable=False, comment="0: of no transaction"),
-        sa.Column("claimed_id", sa.Integer(), nullable=True, comment="the transactionId sent, where it is not that"),
+        sa.Column("claimed_id", sa.BigInteger(), nullable=True, comment="the transactionId sent, where it is not that"),
         sa.Column("sampled_at", UtcDateTime(), nullable=True),
         sa.Column("sampled_at_raw", sa.Text(), nullable=False),
         sa.Column("received_at", UtcDateTime(), nullable=False),
