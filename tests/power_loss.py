@@ -70,6 +70,16 @@ def _traced() -> Iterator[list[list[str]]]:
         sqlite3.dbapi2.connect = plain
 
 
+def lost(folder: Path, before: Path, statements: list[str], crashes: int, dice: random.Random) -> list[str]:
+    """What is wrong after power losses at every operation, and at random ones up to so many."""
+    disk = Disk(before.read_bytes())
+    disk.play(folder, statements)
+    last = len(disk.operations)
+    moments = [*range(last), *(dice.randrange(last) for _ in range(max(0, crashes - last)))]
+    assert len(disk.acknowledged) > 6 * CHARGES, "the station was heard"
+    return [fault for at in moments if (fault := disk.crash(folder, at, dice)) is not None]
+
+
 @dataclass
 class Disk:
     """What happened to the files of a database, in order, and what it held after each commit."""
@@ -94,7 +104,6 @@ class Disk:
                     self.acknowledged.append(len(self.operations))
                     self.states.append(content(reader))
             reader.close()
-            self.operations_until_close = len(self.operations)
         del vfs
 
     def crash(self, folder: Path, at: int, dice: random.Random) -> str | None:
@@ -109,6 +118,7 @@ class Disk:
         done = sum(1 for moment in self.acknowledged if moment <= at)
         with closing(sqlite3.connect(path)) as database:
             try:
+                database.execute("PRAGMA synchronous=OFF")
                 damage = database.execute("PRAGMA integrity_check").fetchone()[0]
                 held = content(database)
             except sqlite3.DatabaseError as error:

@@ -7,25 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.power_loss import Disk, record
+from tests.power_loss import lost, record
 
 CRASHES = 600
 
 
-def lost(folder: Path, before: Path, statements: list[str], crashes: int) -> list[str]:
-    disk, dice = Disk(before.read_bytes()), random.Random(16)
-    disk.play(folder, statements)
-    last = disk.operations_until_close
-    assert len(disk.acknowledged) > 12
-    moments = [*range(last), *(dice.randrange(last) for _ in range(max(0, crashes - last)))]
-    return [fault for at in moments if (fault := disk.crash(folder, at, dice)) is not None]
-
-
 async def test_power_loss_takes_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     before, statements = await record(tmp_path / "node")
-    assert lost(tmp_path, before, statements, CRASHES) == []
+    assert lost(tmp_path, before, statements, CRASHES, random.Random(16)) == []
     often = ["PRAGMA wal_autocheckpoint=10", *statements]
-    assert lost(tmp_path, before, often, CRASHES) == [], "nor while the log is being moved into the database"
+    assert lost(tmp_path, before, often, CRASHES, random.Random(17)) == [], (
+        "nor while the log is being moved into the database"
+    )
 
 
 @pytest.mark.parametrize("setting", ["NORMAL", "OFF"])
@@ -33,4 +26,4 @@ async def test_a_node_that_syncs_less_is_caught(tmp_path: Path, setting: str) ->
     before, statements = await record(tmp_path / "node")
     mutant = [text.replace("synchronous=FULL", f"synchronous={setting}") for text in statements]
     assert mutant != statements
-    assert lost(tmp_path, before, mutant, 100)
+    assert lost(tmp_path, before, mutant, 100, random.Random(18))
