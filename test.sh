@@ -25,6 +25,7 @@ need() { # need COMMAND-OR-GLOB PACKAGE...: install Debian packages that tests u
 }
 
 need "/usr/lib/postgresql/*/bin/postgres" postgresql
+need gcc gcc libc6-dev
 need valgrind valgrind
 need npm nodejs npm
 need chromium chromium

@@ -211,7 +211,11 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """A durable reader of events: at least once, in order per station, waiting while its plugin is off."""
+    """A durable reader of events: at least once, in order per station, waiting while its plugin is off.
+
+    ``handler`` raises ``Unavailable`` while what it needs is not there: it is asked again until that is back. An event
+    at which it fails ten times in another way is given up, with an error in the log.
+    """
 
     name: str
     kinds: frozenset[str]

@@ -87,6 +87,7 @@ async def node_status(host: Host) -> dict[str, Any]:
         "unreadable_frames": host.unreadable,
         "writes_waiting": host.journal.waiting,
         "commits": host.journal.commits,
+        "database_trouble": host.journal.trouble,
         "database": host.database.url.render_as_string(hide_password=True),
         "home": str(host.home),
     }

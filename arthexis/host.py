@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import os
@@ -21,18 +22,19 @@ from arthexis.charging.receipts import Receipt
 from arthexis.charging.station import Station
 from arthexis.clock import Clock
 from arthexis.config import Settings
+from arthexis.db import backup, migrate
 from arthexis.db import events as event_log
-from arthexis.db import migrate
 from arthexis.db.engine import Database
 from arthexis.db.events import Event, Told
 from arthexis.db.journal import Journal
+from arthexis.db.migrate import Chain
 from arthexis.errors import PluginError, Unavailable
 from arthexis.lifespans import Lifespans
 from arthexis.ocppj.dialect import dialects
 from arthexis.ocppj.gate import Gate
 from arthexis.ocppj.link import Link
 from arthexis.plugins.compose import Composition
-from arthexis.plugins.contain import Contain
+from arthexis.plugins.contain import Contain, attempt
 from arthexis.plugins.registry import Deciders
 from arthexis.plugins.states import Plugin, State
 from arthexis.subscribers import Readers
@@ -120,6 +122,13 @@ class Host:
     async def start(self) -> None:
         """Open everything, in order; raises ``ArthexisError`` where the node itself cannot run."""
         await self.open_files()
+        async with contextlib.AsyncExitStack() as opened:
+            opened.push_async_callback(self.close_files)
+            await self._begin()
+            opened.pop_all()
+
+    async def _begin(self) -> None:
+        """Everything behind the files."""
         self.fatal: asyncio.Future[str] = self.loop.create_future()
         self.no_key = keys.store(b"", self.pepper)
         self.journal.on_events = self._committed
@@ -131,7 +140,7 @@ class Host:
         for plugin in self.composition.plugins:
             plugin.on_change = self.tell_plugin
         await self._lifespans.open()
-        self._readers.start()
+        await self._readers.start()
 
     async def open_files(self) -> None:
         """Open the data folder, migrated: enough to read and change what is stored, without serving anybody."""
@@ -171,8 +180,13 @@ class Host:
         return found
 
     def migrate(self) -> None:
-        """Bring every chain to its head; a plugin whose chain fails is failed, the host's failure is raised."""
-        for chain, plugins in self.chains():
+        """Bring every chain to its head; a plugin whose chain fails is failed, the host's failure is raised.
+
+        Before data that is there already is changed, a SQLite database is copied to the folder ``backups``.
+        """
+        chains = self.chains()
+        self._back_up([chain for chain, _ in chains])
+        for chain, plugins in chains:
             try:
                 migrate.bring_up(self.database, chain)
             except PluginError as error:
@@ -190,6 +204,12 @@ class Host:
         for dialect in self.dialects.values():
             for name in [name for name, ready in dialect.ready.items() if ready.plugin is plugin]:
                 del dialect.ready[name]
+
+    def _back_up(self, chains: list[Chain]) -> None:
+        found, error = attempt(self.database.read_now, lambda _: migrate.states(self.database, chains))
+        if error is None and self.database.path is not None and migrate.backup_is_due(found or ()):
+            name = f"before-migration-{self.clock.now():%Y%m%d-%H%M%S}.db"
+            backup.backup(self.database, self.home / "backups" / name)
 
     def _fail(self, reason: str) -> None:
         """The disk lies: stop answering at once (exit status 70)."""
@@ -351,18 +371,29 @@ class Host:
 
     async def _keep_house(self) -> None:
         """Keep the message log and the events within their bounds."""
-        limits = self.settings.messages
+        measured = messages.Measured()
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            now = self.clock.now()
-            trim = partial(messages.trim, before=now - timedelta(days=limits.keep_days), keep_bytes=limits.keep_bytes)
-            forget = partial(event_log.forget, before=now - KEEP_EVENTS)
             try:
-                while await self.journal.write(trim, slow=True):
-                    log.debug("trimmed the message log")
-                await self.journal.write(forget, slow=True)
+                await self.trim_messages(measured)
+                before = self.clock.now() - KEEP_EVENTS
+                while await self.journal.write(partial(event_log.forget, before=before), slow=True):
+                    log.debug("forgot old events")
             except Unavailable as error:
                 log.warning("housekeeping waits: %s", error)
+
+    async def trim_messages(self, measured: messages.Measured) -> None:
+        """Bring the message log within its bounds, in small steps between which stations are answered.
+
+        ``measured`` is kept from one time to the next, so that only what is new is measured.
+        """
+        limits = self.settings.messages
+        while (piece := await self.database.read(partial(messages.measure, after=measured.through))) is not None:
+            measured.add(piece)
+        expired = partial(messages.expired, before=self.clock.now() - timedelta(days=limits.keep_days))
+        while through := await self.database.read(expired) or measured.surplus(limits.keep_bytes):
+            await self.journal.write(partial(messages.forget, through=through), slow=True)
+            measured.gone(through)
 
 
 def load_secret(path: Path, length: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ TRIES = 10
 PAUSE_S = 0.5
 MOST_PAUSE_S = 60.0
 IDLE_S = 30.0
+KEEP_PLACE_S = 1.0
 
 
 class Readers:
@@ -33,12 +35,12 @@ class Readers:
         self._woken: list[asyncio.Event] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self) -> None:
-        """Begin to read for every subscriber."""
+    async def start(self) -> None:
+        """Begin to read for every subscriber, from where it stopped; a new one gets every event from now on."""
         for plugin, subscriber in self._host.composition.subscribers:
             woken = asyncio.Event()
             self._woken.append(woken)
-            work = self._read(plugin, subscriber, woken)
+            work = self._read(plugin, subscriber, woken, await self._place(subscriber))
             self._tasks.append(self._host.spawn(work, f"subscriber {subscriber.name}"))
 
     def wake(self) -> None:
@@ -53,23 +55,40 @@ class Readers:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._woken.clear()
 
-    async def _read(self, plugin: Plugin, subscriber: Subscriber, woken: asyncio.Event) -> None:
-        last = await self._place(subscriber)
+    async def _read(self, plugin: Plugin, subscriber: Subscriber, woken: asyncio.Event, last: int) -> None:
         while True:
             woken.clear()
-            batch = await self._host.database.read(lambda db, last=last: events.after(db, last))  # type: ignore[misc]
+            batch = await self._after(last)
+            if batch:
+                last = await self._handle(plugin, subscriber, batch)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_S):
+                    await woken.wait()
+
+    async def _handle(self, plugin: Plugin, subscriber: Subscriber, batch: list[Event]) -> int:
+        """Deliver a batch; the last number. How far it came is kept on the way, and where it is broken off."""
+        done, kept_at = batch[0].id - 1, self._host.loop.time()
+        try:
             for event in batch:
                 if event.kind in subscriber.kinds:
                     await self._deliver(plugin, subscriber, event)
-                last = event.id
-            if batch:
-                await self._remember(subscriber, last)
-                continue
+                done = event.id
+                if self._host.loop.time() - kept_at > KEEP_PLACE_S:
+                    kept_at = self._host.loop.time()
+                    self._note(subscriber, done)
+        finally:
+            self._note(subscriber, done)
+        return done
+
+    async def _after(self, last: int) -> list[Event]:
+        """The next events; waits while the database cannot be read."""
+        while True:
             try:
-                async with asyncio.timeout(IDLE_S):
-                    await woken.wait()
-            except TimeoutError:
-                continue
+                return await self._host.database.read(lambda db: events.after(db, last))
+            except Unavailable as error:
+                log.warning("subscribers wait: %s", error)
+                await asyncio.sleep(PAUSE_S)
 
     async def _place(self, subscriber: Subscriber) -> int:
         """Where this reader stopped; a new one starts with the next event."""
@@ -82,15 +101,25 @@ class Readers:
         return last
 
     async def _deliver(self, plugin: Plugin, subscriber: Subscriber, event: Event) -> None:
-        """Hand one event over; a handler that fails is asked again, then the event is given up, loudly."""
-        pause_s = PAUSE_S
-        for _ in range(TRIES):
+        """Hand one event over; a handler that fails is asked again.
+
+        As long as it raises ``Unavailable`` it is asked for ever, because what it needs will come back. An event at
+        which it fails otherwise, ``TRIES`` times in minutes, is given up, loudly, so that others get their turn.
+        """
+        pause_s, tries = PAUSE_S, 0
+        while tries < TRIES:
             _, error = await self._host.contain.timed(HANDLE_S, plugin, subscriber.handler, event)
             if error is None:
                 return
+            tries += not isinstance(error, Unavailable)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, MOST_PAUSE_S)
         log.error("subscriber %s gave up event %d (%s)", subscriber.name, event.id, event.kind)
+
+    def _note(self, subscriber: Subscriber, last: int) -> None:
+        """Keep how far a reader has come with the next commit; if that is not made, it reads some events again."""
+        at = self._host.clock.now()
+        self._host.journal.note(lambda db: events.move(db, subscriber.name, last, at))
 
     async def _remember(self, subscriber: Subscriber, last: int) -> None:
         at = self._host.clock.now()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -14,23 +15,75 @@ from arthexis.db.statements import Connection, Prepared
 INSERT = Prepared(sa.insert(message).values(**{c.name: sa.bindparam(c.name) for c in message.c if c.name != "id"}))
 CHUNK = 2_000
 BYTES = sa.func.coalesce(sa.func.length(message.c.frame), 0) + sa.func.coalesce(sa.func.length(message.c.answer), 0)
+_next = (
+    sa.select(message.c.id, BYTES.label("bytes"))
+    .where(message.c.id > sa.bindparam("after", type_=sa.BigInteger))
+    .order_by(message.c.id)
+    .limit(CHUNK)
+    .subquery()
+)
+NEXT = Prepared(sa.select(sa.func.max(_next.c.id), sa.func.count(), sa.func.sum(_next.c.bytes)))
+_oldest = sa.select(message.c.id, message.c.at).order_by(message.c.id).limit(CHUNK).subquery()
+EXPIRED = Prepared(
+    sa.select(sa.func.max(_oldest.c.id)).where(_oldest.c.at < sa.bindparam("before", type_=message.c.at.type))
+)
+DELETE = Prepared(sa.delete(message).where(message.c.id <= sa.bindparam("through", type_=sa.BigInteger)))
 
 
-def trim(db: Connection, before: datetime, keep_bytes: int) -> int:
-    """Delete messages older than ``before``, then the oldest beyond ``keep_bytes``; at most a chunk at a time.
+class Piece(NamedTuple):
+    """A run of messages: the last one's number, how many there are, and the bytes of their frames and answers."""
 
-    Returns how many were deleted; call it again until that is 0.
-    """
-    first, last = db.core.execute(sa.select(sa.func.min(message.c.id), sa.func.max(message.c.id))).one()
-    if first is None:
-        return 0
-    held = db.core.execute(sa.select(sa.func.sum(BYTES))).scalar_one()
-    surplus = int((last - first + 1) * (held - keep_bytes) / held) if held > keep_bytes else 0
-    oldest = sa.select(message.c.id, message.c.at).order_by(message.c.id).limit(CHUNK)
-    doomed = [row.id for row in db.core.execute(oldest) if row.at < before or row.id < first + surplus]
-    if doomed:
-        db.core.execute(sa.delete(message).where(message.c.id <= doomed[-1]))
-    return len(doomed)
+    through: int
+    many: int
+    held: int
+
+
+class Measured:
+    """How many bytes the log holds, known piece by piece, so that each message is measured once and never again."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._pieces: deque[Piece] = deque()
+        self.held = 0
+
+    @property
+    def through(self) -> int:
+        """The last message that was measured."""
+        return self._pieces[-1].through if self._pieces else 0
+
+    def add(self, piece: Piece) -> None:
+        """Another piece, behind the last one; small ones are put together."""
+        self.held += piece.held
+        if self._pieces and self._pieces[-1].many + piece.many <= CHUNK:
+            before = self._pieces.pop()
+            piece = Piece(piece.through, before.many + piece.many, before.held + piece.held)
+        self._pieces.append(piece)
+
+    def surplus(self, keep_bytes: int) -> int:
+        """Up to which number the oldest piece may go, if more than ``keep_bytes`` are held; else 0."""
+        return self._pieces[0].through if self.held > keep_bytes and len(self._pieces) > 1 else 0
+
+    def gone(self, through: int) -> None:
+        """The messages up to this number were deleted; a piece of which some are left still counts whole."""
+        while self._pieces and self._pieces[0].through <= through:
+            self.held -= self._pieces.popleft().held
+
+
+def measure(db: Connection, after: int) -> Piece | None:
+    """The next piece behind number ``after``, at most a chunk; None if there is none."""
+    row = db.one(NEXT, after=after)
+    return Piece(int(row[0]), int(row[1]), int(row[2])) if row is not None and row[0] is not None else None
+
+
+def expired(db: Connection, before: datetime) -> int:
+    """Up to which number the oldest messages are older than ``before``, at most a chunk; 0 if none is."""
+    row = db.one(EXPIRED, before=before)
+    return int(row[0]) if row is not None and row[0] is not None else 0
+
+
+def forget(db: Connection, through: int) -> int:
+    """Delete the messages up to this number; how many."""
+    return db.run(DELETE, through=through)
 
 
 def rows(db: Connection, station: str | None = None, limit: int = 100, after: int = 0) -> list[dict[str, Any]]:

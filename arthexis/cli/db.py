@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from arthexis.cli import show
-from arthexis.cli.node import refuse_while_running
+from arthexis.cli.node import held_while
 from arthexis.cli.node_access import ask, assembled
 from arthexis.errors import Refused
 
@@ -34,13 +34,13 @@ def upgrade(as_json: bool) -> None:
 async def _upgrade(host: Any) -> dict[str, Any]:
     from arthexis.control import db_status
 
-    refuse_while_running(host.home, "db upgrade")
-    await host.open_files()
-    try:
-        found: dict[str, Any] = await db_status(host)
-        return found
-    finally:
-        await host.close_files()
+    with held_while(host.home, "db upgrade"):
+        await host.open_files()
+        try:
+            found: dict[str, Any] = await db_status(host)
+            return found
+        finally:
+            await host.close_files()
 
 
 @db.command()
@@ -67,7 +67,6 @@ def backup(path: Path | None, as_json: bool) -> None:
     from arthexis import config
 
     target = path or config.home() / "backups" / f"arthexis-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.db"
-    target.parent.mkdir(parents=True, exist_ok=True)
     found = ask("db.backup", path=str(target.absolute()))
     if as_json:
         show.as_json(found)
@@ -83,12 +82,12 @@ def restore(path: Path, as_json: bool) -> None:
     from arthexis.db.backup import restore as put_back
 
     host = assembled()
-    refuse_while_running(host.home, "db restore")
     present = host.database.path
     if present is None:
         raise Refused("the database is no file", place="db restore", cure="Use pg_restore for PostgreSQL")
     keep = present.with_name(f"{present.stem}.before-restore-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.db")
-    put_back(host.database, path, keep)
+    with held_while(host.home, "db restore"):
+        put_back(host.database, path, keep)
     if as_json:
         show.as_json({"restored": str(path), "kept": str(keep) if keep.exists() else None})
     else:

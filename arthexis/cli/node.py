@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -145,7 +147,11 @@ def _come_back(folder: Path, before: Control) -> str:
     )
 
 
-def refuse_while_running(folder: Path, what: str) -> None:
-    """Raise ``Refused`` if a node runs on this data folder."""
-    if system.held(folder / LOCK):
+@contextmanager
+def held_while(folder: Path, what: str) -> Iterator[None]:
+    """Hold a data folder so that no node can start on it; raises ``Refused`` if one runs."""
+    held = system.lock(folder / LOCK)
+    if held is None:
         raise Refused("a node is running on this data folder", place=what, cure="Run `arthexis stop` first")
+    with held:
+        yield

@@ -13,12 +13,21 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from arthexis.db.statements import Connection
-from arthexis.errors import ConfigError
+from arthexis.errors import ConfigError, Unavailable
 
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 2_000
 READERS = 2
+# A server that is cut off is noticed within seconds, not within TCP's quarter of an hour.
+ALIVE = {
+    "connect_timeout": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+IN_UTC = "-c TimeZone=UTC"
 
 
 class Database:
@@ -30,6 +39,8 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.memory = self.sqlite and self.url.database in {None, "", ":memory:"}
         self.engine = _engine(self.url, memory=self.memory)
+        self.driver: Any = self.engine.dialect.loaded_dbapi
+        self.errors: tuple[type[Exception], ...] = (self.driver.Error, sa.exc.DBAPIError)
         self._threads = ThreadPoolExecutor(1 if self.memory else READERS, "arthexis-reader")
 
     @property
@@ -37,10 +48,12 @@ class Database:
         """The SQLite file, or None."""
         return Path(self.url.database or "") if self.sqlite and not self.memory else None
 
-    @property
-    def begin(self) -> str:
-        """How a writing transaction is opened: SQLite takes its write lock at once."""
-        return "BEGIN IMMEDIATE" if self.sqlite else "BEGIN"
+    def broken(self, core: sa.Connection | None) -> bool:
+        """Whether a connection is of no use any more: PostgreSQL went away, or shut it."""
+        if self.sqlite or core is None:
+            return False
+        driver: Any = None if core.invalidated else core.connection.driver_connection
+        return driver is None or bool(driver.closed)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -53,15 +66,22 @@ class Database:
                 connection.close()
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
-        """Run a reading function in a reader thread: it never waits for the writer."""
+        """Run a reading function in a reader thread: it never waits for the writer. Raises ``Unavailable``."""
         if self.memory:
             return self.read_now(fn)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self.read_now, fn)
 
     def read_now(self, fn: Callable[[Connection], T]) -> T:
-        """Run a reading function in this thread."""
-        with self.connect() as connection:
-            return fn(connection)
+        """Run a reading function in this thread; raises ``Unavailable`` where the database cannot be read."""
+        try:
+            with self.connect() as connection:
+                return fn(connection)
+        except self.errors as error:
+            raise Unavailable(
+                f"the database cannot be read: {getattr(error, 'orig', None) or error}",
+                place=self.url.render_as_string(hide_password=True),
+                cure="See that it runs, or `arthexis db restore` a backup",
+            ) from error
 
     def close(self) -> None:
         """Close every connection and thread."""
@@ -106,7 +126,13 @@ def _engine(url: sa.URL, *, memory: bool) -> sa.Engine:
 
 def _postgresql(url: sa.URL) -> sa.Engine:
     try:
-        return sa.create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+        return sa.create_engine(
+            url.update_query_dict(
+                {**ALIVE, **url.query, "options": f"{IN_UTC} {url.query.get('options', '')}".strip()}
+            ),
+            isolation_level="AUTOCOMMIT",
+            pool_pre_ping=True,
+        )
     except ModuleNotFoundError:
         raise ConfigError(
             "the PostgreSQL driver is not installed",

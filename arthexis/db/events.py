@@ -16,8 +16,10 @@ from arthexis.db.statements import Connection, Prepared
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(dict[str, Any]).decode
 
+CHUNK = 2_000
 INSERT = Prepared(sa.insert(event))
 LAST = Prepared(sa.select(sa.func.coalesce(sa.func.max(event.c.id), 0)))
+FURTHEST = Prepared(sa.select(sa.func.coalesce(sa.func.max(subscriber.c.last_event_id), 0)))
 NUMBERS = Prepared(
     sa.text("SELECT nextval(pg_get_serial_sequence('event', 'id')) FROM generate_series(1, :many)").bindparams(
         sa.bindparam("many", type_=sa.Integer)
@@ -40,7 +42,14 @@ MOVE = Prepared(
         )
     )
 )
-OLD = Prepared(sa.delete(event).where(event.c.at < sa.bindparam("before", type_=event.c.at.type)))
+_oldest = sa.select(event.c.id, event.c.at).order_by(event.c.id).limit(CHUNK).subquery()
+_all = event.alias()
+OLD = Prepared(
+    sa.delete(event).where(
+        event.c.id.in_(sa.select(_oldest.c.id).where(_oldest.c.at < sa.bindparam("before", type_=event.c.at.type))),
+        event.c.id < sa.select(sa.func.max(_all.c.id)).scalar_subquery(),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +87,13 @@ class EventLog:
         self._shared = False
 
     def open(self, db: Connection) -> None:
-        """Read the last number, if the table is there already."""
+        """Read the last number that was given, if the tables are there already.
+
+        A reader may have come further than the events that are left, and must not meet their numbers again.
+        """
         self._shared = db.core.dialect.name == "postgresql"
         if not self._shared and sa.inspect(db.core).has_table("event"):
-            row = db.one(LAST)
-            self._last = row[0] if row else 0
+            self._last = max(int((db.one(statement) or (0,))[0]) for statement in (LAST, FURTHEST))
 
     def store(self, db: Connection, at: datetime) -> Told | None:
         """Write the events that this commit's functions recorded; None if there are none."""
@@ -112,7 +123,7 @@ def after(db: Connection, last: int, most: int = 500) -> list[Event]:
 
 
 def forget(db: Connection, before: datetime) -> int:
-    """Delete the events of before then; how many."""
+    """Delete the oldest events of before then, a chunk at a time; how many. The newest stays, for its number."""
     return db.run(OLD, before=before)
 
 

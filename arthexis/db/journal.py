@@ -5,6 +5,9 @@ rolled back and run again with a savepoint each, so that a bad write fails alone
 event loop, where a statement costs microseconds, and only the commit, which waits for the disk, runs in a thread:
 handing every statement to a thread costs more than the statement. On PostgreSQL, where every statement waits for
 the network, the whole batch runs in the thread; so do functions that say they take long.
+
+A batch that meets a lock, or a connection that broke, is tried again. A full disk is told to everybody who waits,
+and heals by itself. A disk that fails ends the node: what it says it keeps is no longer true.
 """
 
 from __future__ import annotations
@@ -15,35 +18,36 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from arthexis.clock import Clock
 from arthexis.db.engine import Database
-from arthexis.db.events import EventLog, Told
+from arthexis.db.events import Told
+from arthexis.db.faults import Fault, fault
 from arthexis.db.statements import Connection, Prepared
+from arthexis.db.writer import Batch, Row, Write, Writer
 from arthexis.errors import Unavailable
 from arthexis.plugins.contain import attempt
 
 log = logging.getLogger("arthexis.db")
 
 T = TypeVar("T")
-Write = Callable[[Connection], Any]
 Entry = tuple[Write, "asyncio.Future[Any] | None", bool]
-Outcome = tuple[Any, "BaseException | None"]
-Stored = tuple[list[Outcome], "Told | None"]
 
 MOST_IN_COMMIT = {"sqlite": 1_000, "postgresql": 64}
-LOCKED_FOR_S = 60.0
+PATIENCE_S = 60.0
+PATIENCE_STOPPING_S = 5.0
 RETRY_S = 0.05
-IO_ERROR = 10
 MOST_GATHERED = 20_000
 FLUSH_S = 0.5
+CURE = "See `arthexis db status`"
 
 
 class Journal:
-    """The only writer of a database."""
+    """The only writer of a database. ``trouble`` is why nothing can be stored just now, or None."""
 
     def __init__(self, database: Database, clock: Clock, *, most_waiting: int = 50_000) -> None:
         """Write to ``database``; more than ``most_waiting`` entries are refused, never dropped."""
@@ -52,19 +56,19 @@ class Journal:
         self.most_waiting = most_waiting
         self.on_events: Callable[[Told], None] | None = None
         self.on_fatal: Callable[[str], None] | None = None
+        self.trouble: str | None = None
         self.commits = 0
         self.entries = 0
         self._most = MOST_IN_COMMIT["sqlite" if database.sqlite else "postgresql"]
-        self._errors: Any = database.engine.dialect.loaded_dbapi.Error
+        self._writer = Writer(database, clock)
         self._waiting: deque[Entry] = deque()
-        self._gathered: deque[tuple[Prepared, dict[str, Any]]] = deque(maxlen=MOST_GATHERED)
+        self._gathered: deque[Row] = deque(maxlen=MOST_GATHERED)
         self._flush: asyncio.TimerHandle | None = None
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._events = EventLog()
         self._busy = True
-        self._closed = True
-        self._locked_since: float | None = None
+        self._closed = "is not open yet"
+        self._troubled_since = 0.0
         self._idle: asyncio.Event
 
     # ------------------------------------------------------------------ opening and closing
@@ -74,23 +78,20 @@ class Journal:
         self._loop = asyncio.get_running_loop()
         self._idle = asyncio.Event()
         try:
-            self._core = self.database.engine.connect()
-            self._db = Connection(self._core)
-            if self.database.sqlite:
-                self._db.raw("PRAGMA busy_timeout=0")
-            self._events.open(self._db)
+            self._writer.open()
         except sa.exc.DBAPIError as error:
             raise Unavailable(f"cannot open the database: {error.orig}", cure="See database.url") from None
         if not self.database.memory:
             self._thread = threading.Thread(target=self._work, name="arthexis-journal")
             self._thread.start()
-        self._busy = self._closed = False
+        self._busy = False
+        self._closed = ""
         self._idle.set()
 
     async def stop(self) -> None:
         """Write everything that waits, then close."""
         self._flush_now()
-        self._closed = True
+        self._closed = self._closed or "is closed"
         while self._waiting or self._busy:
             await self._idle.wait()
             await asyncio.sleep(0)
@@ -98,8 +99,7 @@ class Journal:
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
             self._thread = None
-        self._db.close()
-        self._core.close()
+        self._writer.close()
 
     def _work(self) -> None:
         """The thread: one job after the other, until there is None."""
@@ -111,11 +111,12 @@ class Journal:
     def write(self, fn: Callable[[Connection], T], *, slow: bool = False) -> asyncio.Future[T]:
         """Run ``fn`` in the next commit; the future is done after that commit, with what ``fn`` returned.
 
-        ``fn`` may run twice and must not wait for anything; one that takes many milliseconds says ``slow``.
+        ``fn`` may run twice and must not wait for anything; one that takes many milliseconds says ``slow``. The
+        future raises what ``fn`` raised, then nothing of it is stored, or ``Unavailable`` where nothing can be.
         """
         waiter: asyncio.Future[T] = self._loop.create_future()
         if self._closed or len(self._waiting) >= self.most_waiting:
-            waiter.set_exception(Unavailable("the journal is full or closed", cure="Try again in a moment"))
+            waiter.set_exception(Unavailable(f"the journal {self._closed or 'is full'}", cure="Try again in a moment"))
             return waiter
         self._put((fn, waiter, slow))
         return waiter
@@ -128,7 +129,10 @@ class Journal:
         return True
 
     def gather(self, statement: Prepared, row: dict[str, Any]) -> None:
-        """Store a row with the next commit, within half a second; for logs, which nobody waits for."""
+        """Store a row with the next commit, within half a second; for logs, which nobody waits for.
+
+        While nothing can be stored the latest ``MOST_GATHERED`` rows are kept.
+        """
         self._gathered.append((statement, row))
         if self._flush is None and not self._closed:
             self._flush = self._loop.call_later(FLUSH_S, self._flush_now)
@@ -160,103 +164,47 @@ class Journal:
             self._busy = False
             self._idle.set()
             return
-        waiting, most = self._waiting, self._most
-        batch = [waiting.popleft() for _ in range(min(most, len(waiting)))]
+        waiting = self._waiting
+        entries = [waiting.popleft() for _ in range(min(self._most, len(waiting)))]
+        rows = list(self._gathered)
+        self._gathered.clear()
+        self._try(entries, Batch([fn for fn, _, _ in entries], rows))
+
+    def _try(self, entries: list[Entry], batch: Batch) -> None:
+        """Run and commit a batch, as much of it in the thread as is worth it."""
         if self._thread is None:
-            self._deliver(batch, *self._committed(batch, self._stored(batch)))
-        elif self.database.sqlite and not any(slow for _, _, slow in batch):
-            stored = self._stored(batch)
-            self._jobs.put(lambda: self._hand_back(batch, self._committed(batch, stored)))
+            self._deliver(entries, batch, self._committed(batch, self._writer.store(batch)))
+        elif self.database.sqlite and not any(slow for _, _, slow in entries):
+            failure = self._writer.store(batch)
+            self._jobs.put(lambda: self._hand_back(entries, batch, self._committed(batch, failure)))
         else:
-            self._jobs.put(lambda: self._hand_back(batch, self._committed(batch, self._stored(batch))))
+            self._jobs.put(lambda: self._hand_back(entries, batch, self._committed(batch, self._writer.store(batch))))
 
-    def _hand_back(self, batch: list[Entry], done: tuple[Stored | None, BaseException | None]) -> None:
+    def _hand_back(self, entries: list[Entry], batch: Batch, failure: BaseException | None) -> None:
         """From the thread to the loop."""
-        self._loop.call_soon_threadsafe(self._deliver, batch, *done)
+        self._loop.call_soon_threadsafe(self._deliver, entries, batch, failure)
 
-    def _stored(self, batch: list[Entry]) -> Stored | BaseException:
-        """Run a batch in an open transaction; a failure of the database itself comes back as such."""
-        db = self._db
-        try:
-            self._begin(db)
-            outcomes = self._together(db, batch)
-            if outcomes is None:
-                db.raw("ROLLBACK")
-                self._begin(db)
-                outcomes = [self._alone(db, fn) for fn, _, _ in batch]
-            self._store_gathered(db)
-            return outcomes, self._events.store(db, self.clock.now())
-        except self._errors as error:
-            return error  # type: ignore[no-any-return]
-
-    def _committed(
-        self, batch: list[Entry], stored: Stored | BaseException
-    ) -> tuple[Stored | None, BaseException | None]:
-        """Commit what was stored; a transaction that cannot be committed is rolled back."""
-        try:
-            if isinstance(stored, BaseException):
-                raise stored
-            self._db.raw("COMMIT")
-        except self._errors as error:
-            self._roll_back()
-            return None, error
-        return stored, None
-
-    def _roll_back(self) -> None:
-        try:
-            self._db.raw("ROLLBACK")
-        except self._errors as error:
-            log.debug("nothing to roll back: %s", error)
-
-    def _begin(self, db: Connection) -> None:
-        db.events.clear()
-        db.gathered.clear()
-        db.raw(self.database.begin)
-
-    def _together(self, db: Connection, batch: list[Entry]) -> list[Outcome] | None:
-        """Run all functions without savepoints; None as soon as one of them fails."""
-        outcomes: list[Outcome] = []
-        for fn, _, _ in batch:
-            outcome = attempt(fn, db)
-            if outcome[1] is not None:
-                return None
-            outcomes.append(outcome)
-        return outcomes
-
-    def _alone(self, db: Connection, fn: Write) -> Outcome:
-        """Run one function under its own savepoint."""
-        events, gathered = len(db.events), len(db.gathered)
-        db.raw("SAVEPOINT entry")
-        value, error = attempt(fn, db)
-        if error is not None:
-            del db.events[events:], db.gathered[gathered:]
-            db.raw("ROLLBACK TO SAVEPOINT entry")
-        db.raw("RELEASE SAVEPOINT entry")
-        return value, error
-
-    def _store_gathered(self, db: Connection) -> None:
-        """Write the rows that were gathered by this commit's functions and on the loop, kind by kind."""
-        kinds: dict[Prepared, list[dict[str, Any]]] = {}
-        for statement, row in db.gathered:
-            kinds.setdefault(statement, []).append(row)
-        for _ in range(len(self._gathered)):
-            statement, row = self._gathered.popleft()
-            kinds.setdefault(statement, []).append(row)
-        for statement, rows in kinds.items():
-            db.many(statement, rows)
+    def _committed(self, batch: Batch, failure: BaseException | None) -> BaseException | None:
+        """Commit a batch that was stored; what kept the database from it, or None."""
+        failure = failure or self._writer.commit(batch)
+        if failure is not None:
+            self._writer.roll_back()
+        return failure
 
     # ------------------------------------------------------------------ after a commit
 
-    def _deliver(self, batch: list[Entry], stored: Stored | None, failure: BaseException | None) -> None:
+    def _deliver(self, entries: list[Entry], batch: Batch, failure: BaseException | None) -> None:
         """Back on the loop: results to those who wait, events to those who listen, and the next commit."""
-        if stored is None:
-            self._not_stored(batch, failure)
+        if failure is not None or batch.stored is None:
+            self._not_stored(entries, batch, failure)
             return
-        self._locked_since = None
+        if self.trouble is not None:
+            log.warning("writes are stored again")
+            self.trouble = None
         self.commits += 1
-        self.entries += len(batch)
-        outcomes, told = stored
-        for (_, waiter, _), (value, error) in zip(batch, outcomes, strict=True):
+        self.entries += len(entries)
+        outcomes, told, afterwards = batch.stored
+        for (_, waiter, _), (value, error) in zip(entries, outcomes, strict=True):
             if waiter is None:
                 if error is not None:
                     log.error("a note could not be written: %s", error)
@@ -265,37 +213,64 @@ class Journal:
             elif error is None:
                 waiter.set_result(value)
             else:
-                waiter.set_exception(_told(error) if isinstance(error, self._errors) else error)
+                waiter.set_exception(self._raised(error))
         if told is not None and self.on_events is not None:
-            self.on_events(told)
+            afterwards.insert(0, partial(self.on_events, told))
+        for call in afterwards:
+            _, error = attempt(call)
+            if error is not None:
+                log.error("what followed a commit failed: %s", error, exc_info=error)
         self._turn()
 
-    def _not_stored(self, batch: list[Entry], failure: BaseException | None) -> None:
-        """Try again while another process holds the lock; else tell everybody that nothing was stored."""
+    def _not_stored(self, entries: list[Entry], batch: Batch, failure: BaseException | None) -> None:
+        """Try again while that may help; else tell everybody that nothing was stored."""
         now = self._loop.time()
-        self._locked_since = self._locked_since or now
-        if failure is not None and _locked(failure) and now - self._locked_since < LOCKED_FOR_S:
-            self._waiting.extendleft(reversed(batch))
-            self._loop.call_later(RETRY_S, self._turn)
+        kind = fault(failure) if failure is not None else Fault.STATEMENT
+        if self.trouble is None:
+            self._troubled_since = now
+            log.error("%d writes could not be committed: %s", len(entries), failure)
+        self.trouble = str(failure)
+        patience_s = PATIENCE_STOPPING_S if self._closed else PATIENCE_S
+        if kind is Fault.BUSY and now - self._troubled_since < patience_s:
+            self._loop.call_later(RETRY_S, self._try, entries, batch)
             return
-        log.error("%d writes could not be committed: %s", len(batch), failure)
-        if getattr(failure, "sqlite_errorcode", 0) & 0xFF == IO_ERROR and self.on_fatal is not None:
-            self.on_fatal(f"the disk failed: {failure}")
-        for _, waiter, _ in batch:
-            if waiter is not None and not waiter.done():
-                waiter.set_exception(_told(failure))
+        self._gathered = deque((*batch.rows, *self._gathered), maxlen=MOST_GATHERED)
+        if kind is Fault.DISK:
+            self._give_up(entries, failure)
+            return
+        _tell(entries, failure)
         self._loop.call_soon(self._turn)
 
+    def _give_up(self, entries: list[Entry], failure: BaseException | None) -> None:
+        """The disk failed: nothing is written any more, so that no answer is a lie."""
+        self._closed = "is closed, because the disk failed"
+        _tell([*entries, *self._waiting], failure)
+        self._waiting.clear()
+        self._busy = False
+        self._idle.set()
+        if self.on_fatal is not None:
+            self.on_fatal(f"the disk failed: {failure}")
 
-def _told(failure: BaseException | None) -> Unavailable:
-    return Unavailable(f"not stored: {failure}", place="database", cure="See `arthexis db status`")
+    def _raised(self, error: BaseException) -> Exception:
+        """What a function raised, as those who wait for it can take it."""
+        if isinstance(error, self.database.errors):
+            return _untold(error)
+        if isinstance(error, Exception) and not isinstance(error, StopIteration):
+            return error
+        wrapped = RuntimeError(f"the write raised {type(error).__name__}: {error}")
+        wrapped.__cause__ = error
+        return wrapped
+
+
+def _tell(entries: list[Entry], failure: BaseException | None) -> None:
+    for _, waiter, _ in entries:
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(_untold(failure))
+
+
+def _untold(failure: BaseException | None) -> Unavailable:
+    return Unavailable(f"not stored: {failure}", place="database", cure=CURE)
 
 
 def _nothing(_db: Connection) -> None:
     """What a commit runs that only stores gathered rows."""
-
-
-def _locked(error: BaseException) -> bool:
-    """Whether trying again may help: another process holds the lock, or PostgreSQL asks for it."""
-    state = getattr(error, "sqlstate", None)
-    return "locked" in str(error) or "busy" in str(error) or state in {"40001", "40P01", "55P03"}

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("arthexis.db")
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
+LOCK = 0x41525449
 HOST = "host"
 HOST_MIGRATIONS = "arthexis.charging:migrations"
 
@@ -49,9 +50,14 @@ class Chain:
         return Path(str(importlib.resources.files(package))) / folder
 
     @property
+    def revisions(self) -> list[str]:
+        """Every revision, in order."""
+        return sorted(file.stem for file in self.path.glob("[0-9]*.py"))
+
+    @property
     def head(self) -> str | None:
         """The newest revision, or None for an empty folder."""
-        return max((file.stem for file in self.path.glob("[0-9]*.py")), default=None)
+        return max(self.revisions, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,11 @@ def states(database: Database, chains: Iterable[Chain]) -> list[ChainState]:
         return [ChainState(chain, _current(core, chain, tables), chain.head) for chain in chains]
 
 
+def backup_is_due(found: Iterable[ChainState]) -> bool:
+    """Whether a chain that holds data already is about to be changed."""
+    return any(state.due and state.current is not None for state in found)
+
+
 def _current(core: sa.Connection, chain: Chain, tables: set[str]) -> str | None:
     if chain.version_table not in tables:
         return None
@@ -102,17 +113,21 @@ def _current(core: sa.Connection, chain: Chain, tables: set[str]) -> str | None:
 
 
 def upgrade(database: Database, chain: Chain) -> None:
-    """Bring one chain to its head, in a transaction of its own; raises ``PluginError`` naming the chain."""
+    """Bring one chain to its head, in a transaction of its own; raises ``PluginError`` naming the chain.
+
+    What fails, or is killed, on the way has changed nothing and can be tried again.
+    """
     from alembic import command
 
+    _refuse_newer(database, chain)
     log.info("migrating %s to %s", chain.name, chain.head)
     with _alembic(database, chain) as config:
         _, error = attempt(command.upgrade, config, "head")
     if error is not None:
         raise PluginError(
-            f"its migration failed: {told(error)}",
+            f"its migration failed and was undone: {told(error)}",
             place=f"database of {chain.name}",
-            cure="See `arthexis db status`",
+            cure="Mend the revision or install another version, then run: arthexis db upgrade",
         ) from error
 
 
@@ -122,6 +137,17 @@ def downgrade(database: Database, chain: Chain) -> None:
 
     with _alembic(database, chain) as config:
         command.downgrade(config, "base")
+
+
+def _refuse_newer(database: Database, chain: Chain) -> None:
+    """Raise ``PluginError`` if a newer version than the one installed has migrated this chain."""
+    current = states(database, [chain])[0].current
+    if current is not None and current not in chain.revisions:
+        raise PluginError(
+            f"the database is at revision {current}, which this version does not know (its newest is {chain.head})",
+            place=f"database of {chain.name}",
+            cure=f"Install the version of {chain.name} that made it, or a newer one, or `arthexis db restore` a backup",
+        )
 
 
 @contextmanager
@@ -134,6 +160,48 @@ def _alembic(database: Database, chain: Chain) -> Iterator[Config]:
     config.set_main_option("version_locations", str(chain.path).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
     config.attributes["version_table"] = chain.version_table
-    with database.engine.connect().execution_options(isolation_level="SERIALIZABLE") as core:
+    with _migrating(database) as core:
         config.attributes["connection"] = core
         yield config
+
+
+@contextmanager
+def _migrating(database: Database) -> Iterator[sa.Connection]:
+    """A connection whose transactions hold the schema's changes too, one process at a time.
+
+    SQLite's driver begins no transaction for them by itself; and a table that is copied to be changed is dropped, which
+    foreign keys forbid, so that they are checked at the end instead.
+    """
+    if not database.sqlite:
+        with database.engine.connect() as core:
+            core.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK})")
+            core.commit()
+            try:
+                yield core.execution_options(isolation_level="READ COMMITTED")
+            finally:
+                core.invalidate()
+        return
+    with database.engine.connect() as core:
+        core.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        core.commit()
+        sa.event.listen(core, "begin", _begin)
+        sa.event.listen(core, "commit", _check)
+        try:
+            yield core
+        finally:
+            core.rollback()
+            sa.event.remove(core, "begin", _begin)
+            sa.event.remove(core, "commit", _check)
+            core.exec_driver_sql("PRAGMA foreign_keys=ON")
+            core.commit()
+
+
+def _begin(core: sa.Connection) -> None:
+    core.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _check(core: sa.Connection) -> None:
+    """Foreign keys that a migration left dangling keep it from being committed."""
+    stray = core.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if stray is not None:
+        raise ValueError(f"row {stray[1]} of {stray[0]} would refer to nothing")

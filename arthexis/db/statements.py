@@ -7,12 +7,16 @@ values. Everything that is not on the message's path may use plain Core through 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from arthexis.db.faults import Fault, fault
+from arthexis.plugins.contain import attempt
+
+T = TypeVar("T")
 Row = tuple[Any, ...]
 Convert = Callable[[Any], Any]
 
@@ -48,10 +52,18 @@ class Prepared:
         fixed = {str(name): bound.value for name, bound in text.binds.items() if not bound.required}
         processors = {str(name): cast("Convert", convert) for name, convert in text._bind_processors.items()}
         fixed = {name: processors[name](value) if name in processors else value for name, value in fixed.items()}
+        if dialect.name == "postgresql":
+            texts = (name for name, bound in text.binds.items() if isinstance(bound.type, sa.String))
+            processors = {str(name): without_nul for name in texts} | processors
         inward = tuple((name, convert) for name, convert in processors.items() if name not in fixed)
         found = Compiled(text.string, fixed, inward, tuple(_outward(clause, dialect)))
         self._compiled[dialect.name] = found
         return found
+
+
+def without_nul(text: Any) -> Any:
+    """A text as PostgreSQL can keep it, which knows no NUL; U+FFFD stands in its place."""
+    return text.replace("\0", "\ufffd") if isinstance(text, str) and "\0" in text else text
 
 
 def _outward(clause: sa.Executable, dialect: sa.Dialect) -> Iterable[tuple[int, Convert]]:
@@ -69,12 +81,13 @@ class Connection:
     Every function must be re-runnable: it may run twice if the first commit could not be made.
     """
 
-    __slots__ = ("_cursor", "_dialect", "core", "events", "gathered")
+    __slots__ = ("_cursor", "_dialect", "afterwards", "core", "events", "gathered")
 
     def __init__(self, core: sa.Connection) -> None:
         """Stand on an open SQLAlchemy connection."""
         self.core = core
         self.events: list[tuple[str, str | None, dict[str, Any]]] = []
+        self.afterwards: list[Callable[[], None]] = []
         self.gathered: list[tuple[Prepared, dict[str, Any]]] = []
         self._dialect = core.dialect
         self._cursor = core.connection.cursor()
@@ -82,6 +95,13 @@ class Connection:
     def raw(self, sql: str) -> None:
         """Run a bare SQL command (BEGIN, COMMIT, SAVEPOINT)."""
         self._cursor.execute(sql)
+
+    def last(self, sql: str) -> Row:
+        """Run bare SQL commands, parted by semicolons; the one row that the last of them answers."""
+        self._cursor.execute(sql)
+        while self._cursor.nextset():
+            pass
+        return cast("Row", self._cursor.fetchone())
 
     def run(self, statement: Prepared, /, **values: Any) -> int:
         """Run a statement; how many rows it touched."""
@@ -103,19 +123,39 @@ class Connection:
     def many(self, statement: Prepared, rows: list[dict[str, Any]]) -> None:
         """Run a statement once for each of the rows."""
         compiled = statement.compiled(self._dialect)
-        for row in rows:
-            row.update(compiled.fixed)
+        bound = [row | compiled.fixed for row in rows]
+        for row in bound:
             for name, convert in compiled.inward:
                 row[name] = convert(row[name])
-        self._cursor.executemany(compiled.sql, rows)
+        self._cursor.executemany(compiled.sql, bound)
 
     def gather(self, statement: Prepared, row: dict[str, Any]) -> None:
         """Store a row at the end of this commit, together with all others of its kind."""
         self.gathered.append((statement, row))
 
+    def apart(self, fn: Callable[[Connection], T]) -> tuple[T | None, BaseException | None]:
+        """Run ``fn`` under a savepoint of its own; if it fails, nothing that it did stays and its error comes back.
+
+        Raises what is no fault of ``fn`` but the database's own trouble (a lock, a full disk, a lost connection).
+        """
+        events, gathered, afterwards = len(self.events), len(self.gathered), len(self.afterwards)
+        self.raw("SAVEPOINT apart")
+        value, error = attempt(fn, self)
+        if error is not None:
+            if fault(error) is not Fault.STATEMENT:
+                raise error
+            del self.events[events:], self.gathered[gathered:], self.afterwards[afterwards:]
+            self.raw("ROLLBACK TO SAVEPOINT apart")
+        self.raw("RELEASE SAVEPOINT apart")
+        return value, error
+
     def event(self, kind: str, station: str | None, data: dict[str, Any]) -> None:
         """Record an event in this very commit; live and durable readers get it after it."""
         self.events.append((kind, station, data))
+
+    def afterward(self, call: Callable[[], None]) -> None:
+        """Have something called on the loop once this commit is made, and not at all if it is not."""
+        self.afterwards.append(call)
 
     def close(self) -> None:
         """Give the cursor back."""

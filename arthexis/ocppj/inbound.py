@@ -75,7 +75,7 @@ class Call(Generic[P]):
                 answer = frames.result(self.record.wire_id, value)
                 self.reply = (value, answer)
                 row["answer"] = answer
-            db.gather(LOG, dict(row))
+            db.gather(LOG, row)
             return value
 
         return self.host.journal.write(both)

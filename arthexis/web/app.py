@@ -67,9 +67,9 @@ class Pages:
         """Stations go to the gate; an open node serves only this machine; errors become problem documents."""
         if self.host.open and (reason := foreign(request)) is not None:
             return problem(Refused(f"this node is open and does not serve the request: {reason}"))
-        if request.headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket":
-            return await self._station(request)
         try:
+            if request.headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket":
+                return await self._station(request)
             response = await handler(request)
         except ArthexisError as error:
             response = problem(error)
@@ -94,9 +94,9 @@ class Pages:
         return web.Response(text=STYLE, content_type="text/css")
 
     async def health(self, _request: web.Request) -> web.StreamResponse:
-        """Whether the node serves stations: 200, or 503 in recovery."""
-        recovery = bool(self.host.composition.recovery)
-        return json_response({"serving": not recovery}, status=503 if recovery else 200)
+        """Whether the node serves stations: 200, or 503 in recovery and while nothing can be stored."""
+        serving = not self.host.composition.recovery and self.host.journal.trouble is None
+        return json_response({"serving": serving}, status=200 if serving else 503)
 
     async def control(self, request: web.Request) -> web.StreamResponse:
         """Answer one request of the control table (``arthexis`` commands use this)."""

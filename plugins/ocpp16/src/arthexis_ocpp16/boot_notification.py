@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from arthexis import Action, Call, Connection, Registration, Station, hookimpl, stations
+from arthexis import Action, Call, Connection, Registration, Station, Unavailable, hookimpl, stations
 from arthexis_ocpp16.messages import BootNotification, BootNotificationAnswer
 from arthexis_ocpp16.reading import given
 
+RETRY_S = 30
+
 
 async def boot_notification(station: Station, call: Call[BootNotification]) -> BootNotificationAnswer:
-    """Keep all nine fields and their history; answer what ``decide_boot`` says."""
+    """Keep all nine fields and their history; answer what ``decide_boot`` says.
+
+    While nothing can be stored the answer is Pending: nothing was accepted, and the station boots again soon.
+    """
     registration = await call.host.decide_boot(station, call.payload)
     fields = _fields(call.payload)
 
@@ -22,7 +27,10 @@ async def boot_notification(station: Station, call: Call[BootNotification]) -> B
             stations.refuse(db, station.id, call.remote, "waits for approval", at, fields)
         return _answer(call, registration)
 
-    answer = await call.write(store)
+    try:
+        answer = await call.write(store)
+    except Unavailable:
+        return _answer(call, Registration("Pending", RETRY_S))
     station.registration = registration.status
     return answer
 

@@ -19,7 +19,7 @@ def upgrade() -> None:
         "ocpp16_progress",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("station_id", sa.Integer, sa.ForeignKey("station.id"), nullable=False, index=True),
-        sa.Column("of", sa.Text, nullable=False),
+        sa.Column("of", sa.Text, nullable=False, comment="firmware or diagnostics"),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("received_at", UtcDateTime, nullable=False),
     )

@@ -1,0 +1,1 @@
+"""Long campaigns as commands; the tests run their short forms."""
