@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from arthexis.charging.tables import transaction as transaction_table
     from arthexis.charging.times import format_utc, parse_utc
     from arthexis.clock import Clock
-    from arthexis.config import Secret
     from arthexis.contributions import (
         Action,
         Command,
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from arthexis.lifespans import Context
     from arthexis.ocppj.calls import CallFailed
     from arthexis.ocppj.inbound import Call
+    from arthexis.values import Secret
 
 __version__ = "0.1.0"
 
@@ -52,7 +52,6 @@ _HOMES = {
     "arthexis.charging.tables": ("station_table", "transaction_table"),
     "arthexis.charging.times": ("format_utc", "parse_utc"),
     "arthexis.clock": ("Clock",),
-    "arthexis.config": ("Secret",),
     "arthexis.contributions": (
         "Action",
         "Command",
@@ -74,6 +73,7 @@ _HOMES = {
     "arthexis.lifespans": ("Context",),
     "arthexis.ocppj.calls": ("CallFailed",),
     "arthexis.ocppj.inbound": ("Call",),
+    "arthexis.values": ("Secret",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
