@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from arthexis.charging.times import format_utc, parse_utc
     from arthexis.cli.node_access import ask, node_url
     from arthexis.clock import Clock
-    from arthexis.config import Secret
     from arthexis.contributions import (
         Action,
         Command,
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from arthexis.lifespans import Context
     from arthexis.ocppj.calls import CallFailed
     from arthexis.ocppj.inbound import Call
+    from arthexis.values import Secret
 
 __version__ = "0.1.0"
 
@@ -54,7 +54,6 @@ _HOMES = {
     "arthexis.charging.times": ("format_utc", "parse_utc"),
     "arthexis.cli.node_access": ("ask", "node_url"),
     "arthexis.clock": ("Clock",),
-    "arthexis.config": ("Secret",),
     "arthexis.contributions": (
         "Action",
         "Command",
@@ -76,6 +75,7 @@ _HOMES = {
     "arthexis.lifespans": ("Context",),
     "arthexis.ocppj.calls": ("CallFailed",),
     "arthexis.ocppj.inbound": ("Call",),
+    "arthexis.values": ("Secret",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

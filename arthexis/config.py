@@ -7,15 +7,13 @@ In the environment a setting is ``ARTHEXIS__SECTION__KEY``, with ``_`` for the d
 from __future__ import annotations
 
 import difflib
-import hmac
 import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import platformdirs
@@ -23,47 +21,16 @@ from msgspec import Meta, Struct
 
 from arthexis.errors import ConfigError, NotFound
 from arthexis.system import rewrite
+from arthexis.values import described, fits, is_secret, is_zone, kind_of, parse_value, read_secret, shown, typed
 
 if TYPE_CHECKING:
     from arthexis.plugins.states import Plugin
 
 FILE = "arthexis.toml"
 PREFIX = "ARTHEXIS__"
-STARS = "********"
 
 Seconds = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
-
-
-class Secret:
-    """A setting that is never printed: a password, a token, a key. ``reveal()`` is its text, anything else stars."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        """Keep this text."""
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text itself, for the one place that needs it."""
-        return self._text
-
-    def __str__(self) -> str:
-        return STARS if self._text else ""
-
-    __repr__ = __str__
-
-    def __format__(self, spec: str) -> str:
-        return format(str(self), spec)
-
-    def __bool__(self) -> bool:
-        return bool(self._text)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
-
-    def __hash__(self) -> int:
-        return hash((Secret, self._text))
 
 
 def _doc(text: str, **limits: Any) -> Meta:
@@ -274,8 +241,8 @@ class Configuration:
             keys = ", ".join(self._fields(section))
             raise NotFound(f"{path} is a section", place=str(self.path), cure=f"Name one of its settings: {keys}")
         name = key.partition(".")[0]
-        described = _described(self.structs[section], name)
-        told = {"setting": path, "value": None, "from": self.place(section, name, bare=True), **described}
+        origin = self.place(section, name, bare=True)
+        told = {"setting": path, "value": None, "from": origin, **described(self.structs[section], name)}
         try:
             return {**told, "value": self.get(path)}
         except ConfigError as error:
@@ -304,7 +271,7 @@ class Configuration:
                 "is a section", place=path, cure=f"Name one of its settings: {', '.join(self._fields(section))}"
             )
         name, _, rest = key.partition(".")
-        value = parse_value(text) if rest else typed(text, _kind(self.structs[section], name))
+        value = parse_value(text) if rest else typed(text, kind_of(self.structs[section], name))
         self.change({path: value})
         return self.place(section, name, bare=True)
 
@@ -335,7 +302,7 @@ class Configuration:
             if section == "stations":
                 _ = self.settings if name == "default_zone" else None
         except ConfigError as error:
-            if before._sound(section) or not _fits(_walk(self.file, section)[name], _kind(struct, name)):
+            if before._sound(section) or not fits(_walk(self.file, section)[name], kind_of(struct, name)):
                 raise error from None
 
     def _sound(self, section: str) -> bool:
@@ -355,19 +322,19 @@ class Configuration:
             shouted = name.removeprefix(start).upper()
             if name.startswith(start) and "__" not in shouted:
                 key = spelling.get(shouted, shouted.lower())
-                found[key] = typed(text, _kind(struct, key)) if shouted in spelling else text
+                found[key] = typed(text, kind_of(struct, key)) if shouted in spelling else text
         return found
 
     def _invalid(self, section: str, struct: type[Struct], said: str, merged: Mapping[str, Any]) -> ConfigError:
         problem, _, where = said.partition(" - at `$.")
         path = where.rstrip("`")
         key = re.split(r"[.\[]", path)[0]
-        if key == path and key in merged and ", got `" in problem and not _secret(_kind(struct, key)):
+        if key == path and key in merged and ", got `" in problem and not is_secret(kind_of(struct, key)):
             problem = f"{problem.partition(', got `')[0]}, got {shown(merged[key])!r}"[:200]
         problem = problem[:1].lower() + problem[1:]
         if not key:
             return ConfigError(problem, place=f"{self.path}: {section}", cure=f"Mend [{section}], or leave it out")
-        meant = _described(struct, key)
+        meant = described(struct, key)
         cure = f"{meant['meaning'] or section + '.' + key}; the default is {meant['default']}"
         return ConfigError(problem, place=self.place(section, key) + path.removeprefix(key), cure=cure)
 
@@ -413,87 +380,6 @@ def _clone() -> Path | None:
     """The clone that this code runs from, if it does."""
     root = Path(__file__).resolve().parent.parent
     return root if (root / "setup.cfg").exists() and (root / "start.sh").exists() else None
-
-
-def is_zone(name: str) -> bool:
-    """Whether an IANA time zone has this name."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
-
-
-# ---------------------------------------------------------------------- values
-
-
-def parse_value(text: str) -> Any:
-    """A value as a person types it on a command line: TOML where it is that, else text."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def typed(text: str, kind: Any) -> Any:
-    """A typed text as the value of a setting of this type: what is no TOML of the type is taken as plain text."""
-    for value, strict in ((parse_value(text), True), (text, True), (text, False)):
-        try:
-            converted = msgspec.convert(value, kind, strict=strict, dec_hook=read_secret)
-        except msgspec.ValidationError:
-            continue
-        return value if strict else msgspec.to_builtins(converted)
-    return parse_value(text)
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    try:
-        msgspec.convert(value, kind, dec_hook=read_secret)
-    except msgspec.ValidationError:
-        return False
-    return True
-
-
-def read_secret(kind: type, value: Any) -> Any:
-    """Turn text into a ``Secret``; msgspec asks this for types it does not know."""
-    if kind is not Secret:
-        raise NotImplementedError(f"a setting cannot be of type {kind.__name__}")
-    if not isinstance(value, str):
-        raise TypeError("expected text")
-    return Secret(value)
-
-
-def shown(value: Any) -> Any:
-    """A value as it may be printed: JSON, secrets as stars, no password in a URL."""
-    plain = msgspec.to_builtins(value, enc_hook=str)
-    return _starred(plain)
-
-
-def _starred(value: Any) -> Any:
-    if isinstance(value, str):
-        return re.sub(r"(?<=://)([^:/@\s]*):[^@/\s]+@", rf"\1:{STARS}@", value)
-    if isinstance(value, dict):
-        return {key: _starred(inner) for key, inner in value.items()}
-    return [_starred(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _kind(struct: type[Struct], key: str) -> Any:
-    return next((f.type for f in msgspec.structs.fields(struct) if f.encode_name == key), Any)
-
-
-def _secret(kind: Any) -> bool:
-    return kind is Secret or Secret in get_args(kind)
-
-
-def _described(struct: type[Struct], key: str) -> dict[str, Any]:
-    """A setting's meaning and default."""
-    info = next(f for f in msgspec.structs.fields(struct) if f.encode_name == key)
-    metas = [m for m in get_args(info.type) if isinstance(m, Meta)]
-    meaning = next((m.description for m in metas if m.description), "")
-    if info.default is not msgspec.NODEFAULT:
-        return {"meaning": meaning, "default": shown(info.default)}
-    made = info.default_factory() if info.default_factory is not msgspec.NODEFAULT else "none: it must be given"
-    return {"meaning": meaning, "default": shown(made)}
 
 
 # ---------------------------------------------------------------------- tables and names
@@ -559,41 +445,3 @@ def _line(path: Path, section: str, key: str) -> int:
         if re.match(rf"""\s*["']?{re.escape(name)}["']?\s*=""", line):
             return number
     return 1
-
-
-def schema(structs: Mapping[str, type[Struct]]) -> dict[str, Any]:
-    """The JSON Schema of the whole file, from its sections by dotted name (``Configuration.structs``)."""
-    root: dict[str, Any] = {"type": "object", "properties": {}}
-    definitions: dict[str, Any] = {}
-    for name in sorted(structs):
-        described = msgspec.json.schema(
-            _without_secrets(structs[name]), schema_hook=_secret_schema, ref_template=f"#/$defs/{name}.{{name}}"
-        )
-        definitions |= {f"{name}.{inner}": made for inner, made in described.pop("$defs", {}).items()}
-        *outer, last = name.split(".")
-        inside = root
-        for part in outer:
-            inside = inside.setdefault("properties", {}).setdefault(part, {"type": "object"})
-        inside.setdefault("properties", {})[last] = described
-    whole: dict[str, Any] = _starred({"$defs": definitions, **root})
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole}
-
-
-def _without_secrets(struct: type[Struct]) -> type[Struct]:
-    """The Struct with stars for the defaults of its secrets, which no schema shall show."""
-    info = msgspec.structs.fields(struct)
-    if not any(isinstance(f.default, Secret) for f in info):
-        return struct
-    fields = [
-        (f.encode_name, f.type, msgspec.field(default=str(f.default) if isinstance(f.default, Secret) else f.default))
-        if f.default_factory is msgspec.NODEFAULT
-        else (f.encode_name, f.type, msgspec.field(default_factory=f.default_factory))
-        for f in info
-    ]
-    return msgspec.defstruct(struct.__name__, fields, kw_only=True, forbid_unknown_fields=True)
-
-
-def _secret_schema(kind: type) -> dict[str, Any]:
-    if kind is not Secret:
-        raise NotImplementedError(f"a setting cannot be of type {kind.__name__}")
-    return {"type": "string", "writeOnly": True}

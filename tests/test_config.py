@@ -13,9 +13,10 @@ import pytest
 from msgspec import Meta, Struct
 
 from arthexis import Secret
-from arthexis.config import SECTIONS, Configuration, load, schema
+from arthexis.config import SECTIONS, Configuration, load
 from arthexis.errors import ConfigError, NotFound
 from arthexis.plugins.states import Plugin
+from arthexis.values import schema
 
 PLUGIN = """
 from typing import Annotated

@@ -8,8 +8,9 @@ import click
 
 from arthexis.cli import show
 from arthexis.cli.node_access import configuration
-from arthexis.config import SECTIONS, Configuration, schema
+from arthexis.config import SECTIONS, Configuration
 from arthexis.errors import ConfigError
+from arthexis.values import schema
 
 
 @click.group()
