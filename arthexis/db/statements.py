@@ -70,6 +70,8 @@ def _outward(clause: sa.Executable, dialect: sa.Dialect) -> Iterable[tuple[int, 
     """Which columns of the result need converting, by place."""
     described = getattr(clause, "exported_columns", None)
     for place, column in enumerate(described if described is not None else ()):
+        if dialect.name == "postgresql" and isinstance(column.type, (sa.Numeric, sa.Float)):
+            continue  # psycopg gives floats and decimals as they are meant; SQLAlchemy would ask for the column's OID
         convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
         if convert is not None:
             yield place, convert
