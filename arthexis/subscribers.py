@@ -24,6 +24,7 @@ PAUSE_S = 0.5
 MOST_PAUSE_S = 60.0
 IDLE_S = 30.0
 KEEP_PLACE_S = 1.0
+STOP_S = 1.0
 
 
 class Readers:
@@ -34,6 +35,7 @@ class Readers:
         self._host = host
         self._woken: list[asyncio.Event] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
 
     async def start(self) -> None:
         """Begin to read for every subscriber, from where it stopped; a new one gets every event from now on."""
@@ -49,14 +51,18 @@ class Readers:
             woken.set()
 
     async def stop(self) -> None:
-        """End all readers; what they have not handled waits for the next start."""
+        """End all readers, after the event they are at if that is soon done; the rest waits for the next start."""
+        self._stopping = True
+        self.wake()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._woken.clear()
 
     async def _read(self, plugin: Plugin, subscriber: Subscriber, woken: asyncio.Event, last: int) -> None:
-        while True:
+        while not self._stopping:
             woken.clear()
             batch = await self._after(last)
             if batch:
@@ -74,6 +80,8 @@ class Readers:
                 if event.kind in subscriber.kinds:
                     await self._deliver(plugin, subscriber, event)
                 done = event.id
+                if self._stopping:
+                    break
                 if self._host.loop.time() - kept_at > KEEP_PLACE_S:
                     kept_at = self._host.loop.time()
                     self._note(subscriber, done)

@@ -64,9 +64,6 @@ async def unspeakable(station, call):
 async def surrogate(station, call):
     return Done("\\ud800")
 
-def not_async(station, call):
-    return Done("done")
-
 async def once(station, call):
     TRIES.append(call.payload.what)
     if len(TRIES) == 1:
@@ -75,7 +72,7 @@ async def once(station, call):
 
 TRIES = []
 HANDLERS = {f.__name__: f for f in (ask, twice, hang, stubborn, cancelled, raises, exits, junk, unspeakable, surrogate,
-                                    not_async, once)}
+                                    once)}
 CODES = {fault: fault.name for fault in Fault}
 
 @hookimpl
@@ -180,7 +177,7 @@ async def test_a_handler_called_by_many_stations_at_once_keeps_them_apart(lab: A
 # ---------------------------------------------------------------------- handlers that misbehave
 
 
-@pytest.mark.parametrize("action", ["raises", "exits", "junk", "unspeakable", "surrogate", "not_async", "cancelled"])
+@pytest.mark.parametrize("action", ["raises", "exits", "junk", "unspeakable", "surrogate", "cancelled"])
 async def test_a_handler_that_breaks_costs_its_own_answer_only(lab: Any, action: str) -> None:
     host, cp = lab
     answer = await cp.call(action, {"what": "secret detail"})

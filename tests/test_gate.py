@@ -210,7 +210,7 @@ async def test_the_user_name_may_differ_in_case_and_in_nothing_else(host: Node, 
     key = (await host.ask("stations.add", station="Box-One"))["key"]
     await host.ask("stations.add", station="Other")
     assert (await upgrade(port_of(host), "/ocpp/Box-One", basic("BOX-one", key))).status == 101
-    for user in ("Other", "", "Box-One ", "Box-On\u0435"):  # the last ends in a Cyrillic letter
+    for user in ("Other", "", "Box-Two", "Box-On\u0435"):  # the last ends in a Cyrillic letter
         assert (await upgrade(port_of(host), "/ocpp/Box-One", basic(user, key))).status == 401
 
 

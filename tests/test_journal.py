@@ -164,7 +164,7 @@ BAD: dict[str, Callable[[Connection], Any]] = {
     "tells of an object": lambda db: db.event("never", None, {"it": object()}),
     "tells of nothing": lambda db: db.event(None, None, {}),  # type: ignore[arg-type]
     "gathers half a row": lambda db: db.gather(LOG, {"station": "CP-1"}),
-    "gathers no time": lambda db: db.gather(LOG, {**log_row(b""), "at": "yesterday"}),
+    "gathers no time": lambda db: db.gather(LOG, {**log_row(b""), "at": "no time at all"}),
     "commits": lambda db: (in_core(db), db.core.commit()),
     "rolls back": lambda db: (in_core(db), db.core.rollback()),
     "closes its block": lambda db: in_block(db),

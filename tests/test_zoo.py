@@ -38,8 +38,8 @@ TABLE: dict[str, tuple[str, str | None, str, str]] = {
     "zoo.failing_migration": (
         "failed",
         "migrated",
-        "its migration failed: RuntimeError: the disk of the author was different",
-        "See `arthexis db status`",
+        "its migration failed and was undone: RuntimeError: the disk of the author was different",
+        "Mend the revision",
     ),
     "zoo.hangs_in_action": (
         "degraded",
