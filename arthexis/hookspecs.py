@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Command,
         Config,
         DataTransfer,
+        Operation,
         Protocol,
         Route,
         Service,
@@ -67,6 +68,16 @@ def register_actions() -> Iterable[Action]:  # type: ignore[empty-body]
     >>> @hookimpl
     ... def register_actions():
     ...     yield Action("Heartbeat", heartbeat, early=True)
+    """
+
+
+@hookspec
+def register_operations() -> Iterable[Operation]:  # type: ignore[empty-body]
+    """Tell stations something: a CALL of ours that the API and ``arthexis send`` then offer.
+
+    >>> @hookimpl
+    ... def register_operations():
+    ...     yield Operation("Reset", "Restart the station", help={"type": "Soft ends sessions first"}, dangerous=True)
     """
 
 
@@ -233,6 +244,16 @@ async def on_transaction_stopped(event: Event) -> None:
     >>> @hookimpl
     ... async def on_transaction_stopped(event):
     ...     print(event.data["energy_wh"], event.data["reason"])
+    """
+
+
+@hookspec
+async def on_operation_finished(event: Event) -> None:
+    """An operation ended: ``state`` is the station's own word, or error, timed out, station gone and so on.
+
+    >>> @hookimpl
+    ... async def on_operation_finished(event):
+    ...     print(event.station, event.data["action"], event.data["state"])
     """
 
 

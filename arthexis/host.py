@@ -31,6 +31,7 @@ from arthexis.lifespans import Lifespans
 from arthexis.ocppj.dialect import dialects
 from arthexis.ocppj.gate import Gate
 from arthexis.ocppj.link import GOING_AWAY, Link
+from arthexis.operations import Operations
 from arthexis.plugins.compose import Composition
 from arthexis.plugins.contain import Contain
 from arthexis.plugins.registry import Deciders, tell
@@ -57,6 +58,7 @@ LIVE = {
     "transaction.started": "on_transaction_started",
     "transaction.metered": "on_transaction_metered",
     "transaction.stopped": "on_transaction_stopped",
+    "operation.finished": "on_operation_finished",
 }
 
 
@@ -98,6 +100,7 @@ class Host:
         self._telling = False
         self._lifespans = Lifespans(self)
         self._readers = Readers(self)
+        self.operations = Operations(self)
         self._services = {service.interface: service.implementation for _, service in composition.services}
         self._deciders = self._decide_tables()
 
@@ -127,6 +130,7 @@ class Host:
             self.spawn(work, name)
         await self._lifespans.open()
         self._readers.start()
+        await self.operations.start()
 
     async def open_files(self) -> None:
         """Open the data folder, migrated: enough to read and change what is stored, without serving anybody."""
@@ -284,10 +288,12 @@ class Host:
 
     def tell_connected(self, link: Link) -> None:
         """A station came."""
+        self.operations.connected(link)
         self._queue("on_connected", link.station)
 
     def tell_disconnected(self, link: Link, reason: str) -> None:
         """A station went, and no newer socket has its identity."""
+        self.operations.wake(link.station.id)
         log.info("%s disconnected: %s", link.station.id, reason, extra={"station": link.station.id})
         self._queue("on_disconnected", link.station, reason)
 
@@ -306,6 +312,7 @@ class Host:
     def _committed(self, told: Told) -> None:
         """After a commit: live hooks are queued, durable readers woken, watchers (event streams) told."""
         self._readers.wake()
+        self.operations.committed(told)
         for event in told.events(self._live) if self._live else ():
             self._queue(LIVE[event.kind], event)
         for event in told.events() if self.watchers else ():

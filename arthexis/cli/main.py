@@ -23,6 +23,8 @@ COMMANDS = {
     "config": ("config", "config"),
     "db": ("db", "db"),
     "stations": ("stations", "stations"),
+    "send": ("operations", "send"),
+    "operations": ("operations", "operations"),
     "transactions": ("transactions", "transactions"),
     "tags": ("tags", "tags"),
     "messages": ("messages", "messages"),

@@ -183,7 +183,7 @@ class Journal:
             if outcomes is None:
                 db.raw("ROLLBACK")
                 self._begin(db)
-                outcomes = [self._alone(db, fn) for fn, _, _ in batch]
+                outcomes = [db.apart(fn) for fn, _, _ in batch]
             self._store_gathered(db)
             return outcomes, self._events.store(db, self.clock.now())
         except self._errors as error:
@@ -222,17 +222,6 @@ class Journal:
                 return None
             outcomes.append(outcome)
         return outcomes
-
-    def _alone(self, db: Connection, fn: Write) -> Outcome:
-        """Run one function under its own savepoint."""
-        events, gathered = len(db.events), len(db.gathered)
-        db.raw("SAVEPOINT entry")
-        value, error = attempt(fn, db)
-        if error is not None:
-            del db.events[events:], db.gathered[gathered:]
-            db.raw("ROLLBACK TO SAVEPOINT entry")
-        db.raw("RELEASE SAVEPOINT entry")
-        return value, error
 
     def _store_gathered(self, db: Connection) -> None:
         """Write the rows that were gathered by this commit's functions and on the loop, kind by kind."""

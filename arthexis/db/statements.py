@@ -7,12 +7,15 @@ values. Everything that is not on the message's path may use plain Core through 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from arthexis.plugins.contain import attempt
+
+T = TypeVar("T")
 Row = tuple[Any, ...]
 Convert = Callable[[Any], Any]
 
@@ -112,6 +115,17 @@ class Connection:
     def gather(self, statement: Prepared, row: dict[str, Any]) -> None:
         """Store a row at the end of this commit, together with all others of its kind."""
         self.gathered.append((statement, row))
+
+    def apart(self, fn: Callable[[Connection], T]) -> tuple[T | None, BaseException | None]:
+        """Run ``fn`` under a savepoint of its own; if it fails, nothing that it did stays and its error comes back."""
+        events, gathered = len(self.events), len(self.gathered)
+        self.raw("SAVEPOINT apart")
+        value, error = attempt(fn, self)
+        if error is not None:
+            del self.events[events:], self.gathered[gathered:]
+            self.raw("ROLLBACK TO SAVEPOINT apart")
+        self.raw("RELEASE SAVEPOINT apart")
+        return value, error
 
     def event(self, kind: str, station: str | None, data: dict[str, Any]) -> None:
         """Record an event in this very commit; live and durable readers get it after it."""

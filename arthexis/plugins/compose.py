@@ -15,6 +15,7 @@ from arthexis.contributions import (
     Action,
     Command,
     DataTransfer,
+    Operation,
     Protocol,
     Route,
     Service,
@@ -37,6 +38,7 @@ HOOKS = (
     "on_transaction_started",
     "on_transaction_metered",
     "on_transaction_stopped",
+    "on_operation_finished",
     "on_message",
     "on_plugin_changed",
     "lifespan",
@@ -70,6 +72,11 @@ class Composition:
     def actions(self) -> list[tuple[Plugin, Action]]:
         """The actions that stations may call."""
         return self.contributions.get("register_actions", [])
+
+    @property
+    def operations(self) -> list[tuple[Plugin, Operation]]:
+        """What stations can be told."""
+        return self.contributions.get("register_operations", [])
 
     @property
     def data_transfers(self) -> list[tuple[Plugin, DataTransfer]]:
