@@ -91,6 +91,6 @@ async def test_a_wrong_payload_is_refused_before_it_is_a_row(host: Node) -> None
     async with wire(host.station_url("CP-1")) as cp:
         await cp.boot()
         for payload in ({}, {"type": "Medium"}, {"type": "Soft", "more": 1}):
-            with pytest.raises(DomainError, match="type|more"):
+            with pytest.raises(DomainError, match=r"type|more"):
                 await host.ask("operations.send", station="CP-1", action="Reset", payload=payload)
     assert await host.ask("operations.list") == []

@@ -23,6 +23,7 @@ data_transfer = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("station_id", sa.ForeignKey(station_table.c.id), nullable=False, index=True),
+    sa.Column("outbound", sa.Boolean, nullable=False, server_default=sa.false(), comment="sent by us"),
     sa.Column("vendor_id", sa.Text, nullable=False),
     sa.Column("message_id", sa.Text),
     sa.Column("data", sa.Text),
