@@ -220,6 +220,23 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """Work that is done later or regularly: ``handler`` gets the arguments it was put with, and may run twice.
+
+    Put by ``host.jobs.put(db, name, args, run_at=…, key=…)`` within a commit, or every ``every_s`` seconds by itself.
+    A try that raises or takes longer than ``timeout_s`` is repeated ``retries`` times, after ``backoff_s`` doubled
+    each time; then the job has failed and waits for an operator.
+    """
+
+    name: str
+    handler: Callable[[dict[str, Any]], Awaitable[None]]
+    every_s: float | None = None
+    retries: int = 5
+    backoff_s: float = 5.0
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Subscriber:
     """A durable reader of events: at least once, in order per station, waiting while its plugin is off."""
 

@@ -17,7 +17,7 @@ import msgspec
 
 from arthexis.charging import connectors, keys, messages, meter_values, operations, stations, tags, tokens, transactions
 from arthexis.charging.ids import folded
-from arthexis.db import backup, migrate
+from arthexis.db import backup, jobs, migrate
 from arthexis.db.statements import Connection
 from arthexis.errors import DomainError, NotFound, Unavailable
 from arthexis.operations import Wish
@@ -457,6 +457,23 @@ async def messages_list(
 ) -> list[dict[str, Any]]:
     """The latest frames as they went over the wire, oldest first."""
     return await host.database.read(lambda db: messages.rows(db, station, min(limit, 1000), after))
+
+
+@request("viewer")
+async def jobs_list(
+    host: Host, name: str | None = None, state: str | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Jobs, the latest first."""
+    return await host.database.read(lambda db: jobs.rows(db, name=name, state=state, limit=min(limit, 1000)))
+
+
+@request("operator")
+async def jobs_retry(host: Host, job: int) -> dict[str, Any]:
+    """Run a job that has failed for good once more."""
+    at = host.clock.now()
+    await host.journal.write(lambda db: jobs.retry(db, job, at))
+    host.jobs.wake()
+    return {"job": job, "state": "waiting"}
 
 
 # ---------------------------------------------------------------------- tokens and the database

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Command,
         Config,
         DataTransfer,
+        Job,
         Operation,
         Protocol,
         Route,
@@ -142,6 +143,18 @@ def register_subscribers() -> Iterable[Subscriber]:  # type: ignore[empty-body]
     >>> @hookimpl
     ... def register_subscribers():
     ...     yield Subscriber("acme.billing", frozenset({"transaction.stopped"}), bill)
+    """
+
+
+@hookspec
+def register_jobs() -> Iterable[Job]:  # type: ignore[empty-body]
+    """Have work done later, regularly, and again where it fails.
+
+    >>> async def tidy(args):
+    ...     print("tidied", args)
+    >>> @hookimpl
+    ... def register_jobs():
+    ...     yield Job("acme.tidy", tidy, every_s=3600)
     """
 
 

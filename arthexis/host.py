@@ -22,11 +22,13 @@ from arthexis.charging.station import Station
 from arthexis.clock import Clock
 from arthexis.config import Settings
 from arthexis.db import events as event_log
+from arthexis.db import jobs as job_rows
 from arthexis.db import migrate
 from arthexis.db.engine import Database
 from arthexis.db.events import Event, Told
 from arthexis.db.journal import Journal
 from arthexis.errors import PluginError, Unavailable
+from arthexis.jobs import Jobs
 from arthexis.lifespans import Lifespans
 from arthexis.ocppj.dialect import dialects
 from arthexis.ocppj.gate import Gate
@@ -50,6 +52,7 @@ RETRY_BOOT_S = 30
 SEEN_S = 10.0
 HOUSEKEEPING_S = 60.0
 KEEP_EVENTS = timedelta(days=30)
+KEEP_JOBS = timedelta(days=7)
 MOST_UNTOLD = 10_000
 PEPPER_BYTES = 32
 LIVE = {
@@ -101,6 +104,7 @@ class Host:
         self._lifespans = Lifespans(self)
         self._readers = Readers(self)
         self.operations = Operations(self)
+        self.jobs = Jobs(self)
         self._services = {service.interface: service.implementation for _, service in composition.services}
         self._deciders = self._decide_tables()
 
@@ -131,6 +135,7 @@ class Host:
         await self._lifespans.open()
         self._readers.start()
         await self.operations.start()
+        await self.jobs.start()
 
     async def open_files(self) -> None:
         """Open the data folder, migrated: enough to read and change what is stored, without serving anybody."""
@@ -372,6 +377,7 @@ class Host:
                 while await self.journal.write(trim, slow=True):
                     log.debug("trimmed the message log")
                 await self.journal.write(forget, slow=True)
+                await self.journal.write(partial(job_rows.forget, before=now - KEEP_JOBS), slow=True)
             except Unavailable as error:
                 log.warning("housekeeping waits: %s", error)
 

@@ -411,7 +411,7 @@ class Operations:
             ended = Ended(queued.draft.station_id, queued.draft.station, payload, outcome.state, answer, at)
             _, error = db.apart(lambda inner: finished(inner, ended))
             if error is not None:
-                self._host.loop.call_soon_threadsafe(self._host.contain.count, declared.plugin, error)
+                db.afterward(partial(self._host.contain.count, declared.plugin, error))
         return changed
 
     def _understood(self, declared: Declared, queued: Queued, outcome: Outcome) -> tuple[Any, Outcome]:

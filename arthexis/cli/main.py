@@ -28,6 +28,7 @@ COMMANDS = {
     "transactions": ("transactions", "transactions"),
     "tags": ("tags", "tags"),
     "messages": ("messages", "messages"),
+    "jobs": ("jobs", "jobs"),
     "tokens": ("tokens", "tokens"),
 }
 

@@ -72,12 +72,13 @@ class Connection:
     Every function must be re-runnable: it may run twice if the first commit could not be made.
     """
 
-    __slots__ = ("_cursor", "_dialect", "core", "events", "gathered")
+    __slots__ = ("_cursor", "_dialect", "afterwards", "core", "events", "gathered")
 
     def __init__(self, core: sa.Connection) -> None:
         """Stand on an open SQLAlchemy connection."""
         self.core = core
         self.events: list[tuple[str, str | None, dict[str, Any]]] = []
+        self.afterwards: list[Callable[[], None]] = []
         self.gathered: list[tuple[Prepared, dict[str, Any]]] = []
         self._dialect = core.dialect
         self._cursor = core.connection.cursor()
@@ -118,11 +119,11 @@ class Connection:
 
     def apart(self, fn: Callable[[Connection], T]) -> tuple[T | None, BaseException | None]:
         """Run ``fn`` under a savepoint of its own; if it fails, nothing that it did stays and its error comes back."""
-        events, gathered = len(self.events), len(self.gathered)
+        events, gathered, afterwards = len(self.events), len(self.gathered), len(self.afterwards)
         self.raw("SAVEPOINT apart")
         value, error = attempt(fn, self)
         if error is not None:
-            del self.events[events:], self.gathered[gathered:]
+            del self.events[events:], self.gathered[gathered:], self.afterwards[afterwards:]
             self.raw("ROLLBACK TO SAVEPOINT apart")
         self.raw("RELEASE SAVEPOINT apart")
         return value, error
@@ -130,6 +131,10 @@ class Connection:
     def event(self, kind: str, station: str | None, data: dict[str, Any]) -> None:
         """Record an event in this very commit; live and durable readers get it after it."""
         self.events.append((kind, station, data))
+
+    def afterward(self, call: Callable[[], None]) -> None:
+        """Have something called on the loop once this commit is made, and not at all if it is not."""
+        self.afterwards.append(call)
 
     def close(self) -> None:
         """Give the cursor back."""

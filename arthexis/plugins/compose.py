@@ -15,6 +15,7 @@ from arthexis.contributions import (
     Action,
     Command,
     DataTransfer,
+    Job,
     Operation,
     Protocol,
     Route,
@@ -107,6 +108,11 @@ class Composition:
     def subscribers(self) -> list[tuple[Plugin, Subscriber]]:
         """Durable readers of events."""
         return self.contributions.get("register_subscribers", [])
+
+    @property
+    def jobs(self) -> list[tuple[Plugin, Job]]:
+        """Work that is done later or regularly."""
+        return self.contributions.get("register_jobs", [])
 
     @property
     def recovery(self) -> list[str]:

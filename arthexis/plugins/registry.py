@@ -20,6 +20,7 @@ from arthexis.contributions import (
     Command,
     Config,
     DataTransfer,
+    Job,
     Operation,
     Protocol,
     Route,
@@ -48,6 +49,7 @@ KINDS: dict[str, tuple[type, Callable[[Any], object]]] = {
     "register_tables": (Tables, lambda c: c.migrations),
     "register_commands": (Command, lambda c: c.name),
     "register_routes": (Route, lambda c: (c.method, c.path)),
+    "register_jobs": (Job, lambda c: c.name),
     "register_subscribers": (Subscriber, lambda c: c.name),
 }
 
