@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arthexis.charging import connectors, meter_values, stations, tags, transactions
+    from arthexis.charging import connectors, meter_values, reservations, stations, tags, transactions
     from arthexis.charging.decisions import Admission, Authorization, ConnectionRequest, Registration
     from arthexis.charging.meter_values import Reading
     from arthexis.charging.receipts import Receipt
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "arthexis.charging": ("connectors", "meter_values", "stations", "tags", "transactions"),
+    "arthexis.charging": ("connectors", "meter_values", "reservations", "stations", "tags", "transactions"),
     "arthexis.charging.decisions": ("Admission", "Authorization", "ConnectionRequest", "Registration"),
     "arthexis.charging.meter_values": ("Reading",),
     "arthexis.charging.receipts": ("Receipt",),
@@ -131,6 +131,7 @@ __all__ = [
     "hookimpl",
     "meter_values",
     "parse_utc",
+    "reservations",
     "station_table",
     "stations",
     "tags",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from arthexis.db.events import Event
     from arthexis.db.statements import Connection
     from arthexis.host import Host
+    from arthexis.lifespans import Context
     from arthexis.ocppj.inbound import Call
 
 
@@ -94,12 +95,14 @@ class Asked:
     station_id: int
     station: str
     payload: Mapping[str, Any]
+    requested_by: str = "node"
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """An operation that has ended: ``state`` is how; ``answer`` the station's answer, or None where there is none."""
 
+    host: Host
     station_id: int
     station: str
     payload: Mapping[str, Any]
@@ -221,7 +224,7 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work that is done later or regularly: ``handler`` gets the arguments it was put with, and may run twice.
+    """Work that is done later or regularly: ``async (ctx, args)`` with what it was put with; it may run twice.
 
     Put by ``host.jobs.put(db, name, args, run_at=…, key=…)`` within a commit, or every ``every_s`` seconds by itself.
     A try that raises or takes longer than ``timeout_s`` is repeated ``retries`` times, after ``backoff_s`` doubled
@@ -229,7 +232,7 @@ class Job:
     """
 
     name: str
-    handler: Callable[[dict[str, Any]], Awaitable[None]]
+    handler: Callable[[Context, dict[str, Any]], Awaitable[None]]
     every_s: float | None = None
     retries: int = 5
     backoff_s: float = 5.0

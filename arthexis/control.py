@@ -15,7 +15,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from arthexis.charging import connectors, keys, messages, meter_values, operations, stations, tags, tokens, transactions
+from arthexis.charging import (
+    connectors,
+    keys,
+    messages,
+    meter_values,
+    operations,
+    reservations,
+    stations,
+    tags,
+    tokens,
+    transactions,
+)
 from arthexis.charging.ids import folded
 from arthexis.db import backup, jobs, migrate
 from arthexis.db.statements import Connection
@@ -457,6 +468,25 @@ async def messages_list(
 ) -> list[dict[str, Any]]:
     """The latest frames as they went over the wire, oldest first."""
     return await host.database.read(lambda db: messages.rows(db, station, min(limit, 1000), after))
+
+
+@request("viewer")
+async def reservations_list(
+    host: Host, station: str | None = None, state: str | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Reservations, the latest first."""
+
+    def read(db: Connection) -> list[dict[str, Any]]:
+        row = stations.required(db, station).row if station is not None else None
+        return reservations.rows(db, station_id=row, state=state, limit=min(limit, 1000))
+
+    return await host.database.read(read)
+
+
+@request("viewer")
+async def reservations_show(host: Host, reservation: int) -> dict[str, Any]:
+    """One reservation."""
+    return await host.database.read(lambda db: reservations.get(db, reservation))
 
 
 @request("viewer")

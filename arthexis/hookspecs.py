@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -150,8 +150,8 @@ def register_subscribers() -> Iterable[Subscriber]:  # type: ignore[empty-body]
 def register_jobs() -> Iterable[Job]:  # type: ignore[empty-body]
     """Have work done later, regularly, and again where it fails.
 
-    >>> async def tidy(args):
-    ...     print("tidied", args)
+    >>> async def tidy(ctx, args):
+    ...     ctx.log.info("tidied %s", args)
     >>> @hookimpl
     ... def register_jobs():
     ...     yield Job("acme.tidy", tidy, every_s=3600)
@@ -187,6 +187,26 @@ async def decide_authorization(station: Station, id_tag: str, starting: bool) ->
     >>> @hookimpl
     ... async def decide_authorization(station, id_tag, starting):
     ...     return Authorization("Accepted") if id_tag == "GUEST" else None
+    """
+
+
+@hookspec
+async def decide_connector(station: Station, id_tag: str, free: Sequence[int]) -> int | None:
+    """Choose the connector of a reservation that names none; ``free`` are those it may be, the best match first.
+
+    >>> @hookimpl
+    ... async def decide_connector(station, id_tag, free):
+    ...     return free[-1]
+    """
+
+
+@hookspec
+async def on_reservation_changed(event: Event) -> None:
+    """A reservation reached another state.
+
+    >>> @hookimpl
+    ... async def on_reservation_changed(event):
+    ...     print(event.data["reservation_id"], event.data["state"])
     """
 
 

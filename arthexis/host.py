@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import os
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -62,6 +62,7 @@ LIVE = {
     "transaction.metered": "on_transaction_metered",
     "transaction.stopped": "on_transaction_stopped",
     "operation.finished": "on_operation_finished",
+    "reservation.changed": "on_reservation_changed",
 }
 
 
@@ -114,6 +115,7 @@ class Host:
             "decide_connection": (Admission, Admission(False, "a plugin failed to decide")),
             "decide_boot": (Registration, None),
             "decide_authorization": (Authorization, Authorization("Invalid")),
+            "decide_connector": (int, None),
         }
         hooks = self.composition.hooks
         return {
@@ -273,6 +275,12 @@ class Host:
         deciders = self._deciders["decide_authorization"]
         answer: Authorization | None = await deciders.ask(station, id_tag, starting) if deciders else None
         return answer
+
+    async def decide_connector(self, station: Station, id_tag: str, free: Sequence[int]) -> int | None:
+        """The connector for a reservation that names none: the best match, or another free one that a plugin chose."""
+        deciders = self._deciders["decide_connector"]
+        answer: int | None = await deciders.ask(station, id_tag, free) if deciders and free else None
+        return answer if answer in free else next(iter(free), None)
 
     # ------------------------------------------------------------------ telling
 

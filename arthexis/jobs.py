@@ -13,6 +13,7 @@ from arthexis.db import jobs as rows
 from arthexis.db.jobs import Due
 from arthexis.db.statements import Connection
 from arthexis.errors import NotFound, Unavailable
+from arthexis.lifespans import context_of
 from arthexis.plugins.states import Plugin
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ class Jobs:
     async def _one(self, due: Due) -> None:
         """Run one job and say how it ended."""
         plugin, job = self.declared[due.name]
-        _, error = await self._host.contain.timed(job.timeout_s, plugin, job.handler, due.args)
+        context = context_of(self._host, plugin)
+        _, error = await self._host.contain.timed(job.timeout_s, plugin, job.handler, context, due.args)
         now = self._host.clock.now()
         if error is None:
             await self._host.journal.write(lambda db: rows.end(db, due.id, rows.DONE, now))

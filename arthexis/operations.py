@@ -116,13 +116,15 @@ class Operations:
     async def start(self) -> None:
         """Take up what an earlier run of the node left: nothing that was sent is sent again by itself."""
         host = self._host
-        at = host.clock.now()
         for queued, record in await host.database.read(rows.followed):
             self._take_up(queued, record)
-        resend = {name for name, declared in self.declared.items() if declared.operation.resend}
-        lost = await host.journal.write(lambda db: rows.recover(db, at, resend))
-        if lost:
-            log.warning("%d operations were sent and their answers are unknown", lost)
+        for queued in await host.database.read(rows.sent):
+            declared = self.declared.get(queued.draft.action)
+            if declared is None or not declared.operation.resend or queued.draft.queue_until is None:
+                log.warning("operation %s was sent and its answer is unknown", queued.uid)
+                await self._end(queued, Outcome(rows.SENT_UNKNOWN))
+            else:
+                await host.journal.write(partial(rows.send_again, row=queued.id))
         for queued in await host.database.read(rows.waiting):
             if queued.draft.queue_until is None:
                 await self._end(queued, Outcome(rows.STATION_GONE, error_text="the node was restarted"))
@@ -137,7 +139,7 @@ class Operations:
         declared = self._known(action)
         found = await self._host.database.read(lambda db: stations.required(db, station))
         self._check(declared, found, wish)
-        asked = Asked(self._host, found.row, found.identity, dict(payload))
+        asked = Asked(self._host, found.row, found.identity, dict(payload), wish.requested_by)
         if declared.operation.prepare is not None:
             more, error = await self._host.contain.timed(5.0, declared.plugin, declared.operation.prepare, asked)
             if error is not None:
@@ -408,7 +410,7 @@ class Operations:
         finished = declared.operation.finished if declared is not None else None
         if changed and declared is not None and finished is not None:
             payload = msgspec.json.decode(queued.draft.payload)
-            ended = Ended(queued.draft.station_id, queued.draft.station, payload, outcome.state, answer, at)
+            ended = Ended(self._host, queued.draft.station_id, queued.draft.station, payload, outcome.state, answer, at)
             _, error = db.apart(lambda inner: finished(inner, ended))
             if error is not None:
                 db.afterward(partial(self._host.contain.count, declared.plugin, error))

@@ -36,7 +36,7 @@ async def running(host: Node, *jobs: Job) -> Jobs:
 async def test_a_job_runs_after_the_commit_that_put_it(host: Node) -> None:
     done: list[dict[str, Any]] = []
 
-    async def handler(args: dict[str, Any]) -> None:
+    async def handler(_ctx: Any, args: dict[str, Any]) -> None:
         done.append(args)
 
     jobs = await running(host, Job("test.now", handler))
@@ -46,7 +46,7 @@ async def test_a_job_runs_after_the_commit_that_put_it(host: Node) -> None:
 
 
 async def test_a_failed_write_puts_no_job(host: Node) -> None:
-    async def handler(args: dict[str, Any]) -> None:
+    async def handler(_ctx: Any, args: dict[str, Any]) -> None:
         raise AssertionError("must not run")
 
     jobs = await running(host, Job("test.never", handler))
@@ -63,7 +63,7 @@ async def test_a_failed_write_puts_no_job(host: Node) -> None:
 async def test_a_job_that_fails_is_tried_again_and_then_given_up(host: Node) -> None:
     tries: list[int] = []
 
-    async def handler(args: dict[str, Any]) -> None:
+    async def handler(_ctx: Any, args: dict[str, Any]) -> None:
         tries.append(1)
         raise RuntimeError("no luck")
 
@@ -76,7 +76,7 @@ async def test_a_job_that_fails_is_tried_again_and_then_given_up(host: Node) -> 
 
 
 async def test_a_key_moves_a_waiting_job_instead_of_doubling_it(host: Node) -> None:
-    async def handler(args: dict[str, Any]) -> None:
+    async def handler(_ctx: Any, args: dict[str, Any]) -> None:
         return None
 
     jobs = await running(host, Job("test.later", handler))
@@ -89,7 +89,7 @@ async def test_a_key_moves_a_waiting_job_instead_of_doubling_it(host: Node) -> N
 async def test_a_job_with_an_interval_comes_again(host: Node) -> None:
     turns = asyncio.Semaphore(0)
 
-    async def handler(args: dict[str, Any]) -> None:
+    async def handler(_ctx: Any, args: dict[str, Any]) -> None:
         turns.release()
 
     await running(host, Job("test.often", handler, every_s=0.05))

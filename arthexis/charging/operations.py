@@ -7,7 +7,7 @@ A row is ``queued``, then ``sent``, then ends in exactly one of: the station's o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -147,15 +147,14 @@ def follow(db: Connection, row: int, said: str, at: datetime, until: datetime | 
     db.run(FOLLOW, row=row, follow_up=said, follow_up_at=at, follow_up_until=until)
 
 
-def recover(db: Connection, at: datetime, resend: Collection[str] = ()) -> int:
-    """After a start: what a node that died had sent is ``sent, unknown``; the actions in ``resend`` are queued again.
+def sent(db: Connection) -> list[Queued]:
+    """Every operation whose frame left and whose end is not known."""
+    return [_queued(row) for row in db.core.execute(_selected().where(_c.state == SENT).order_by(_c.id)).mappings()]
 
-    Returns how many are unknown.
-    """
-    again = sa.update(operation).where(_c.state == SENT, _c.action.in_(list(resend)), _c.queue_until.is_not(None))
-    db.core.execute(again.values(state=QUEUED, sent_at=None))
-    lost = sa.update(operation).where(_c.state == SENT).values(state=SENT_UNKNOWN, finished_at=at)
-    return int(db.core.execute(lost).rowcount)
+
+def send_again(db: Connection, row: int) -> None:
+    """Queue an operation again that is safe to be sent twice."""
+    db.core.execute(sa.update(operation).where(_c.id == row, _c.state == SENT).values(state=QUEUED, sent_at=None))
 
 
 def waiting(db: Connection) -> list[Queued]:

@@ -189,6 +189,38 @@ message = sa.Table(
     sa.Index(None, "station", "id"),
 )
 
+reservation = sa.Table(
+    "reservation",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, comment="the OCPP reservationId, never reused"),
+    sa.Column("uid", sa.Text, nullable=False, unique=True, comment="UUIDv7, for other nodes"),
+    sa.Column("station_id", sa.ForeignKey(station.c.id), nullable=False),
+    sa.Column("connector", sa.Integer, nullable=False, comment="0: any connector of the station"),
+    sa.Column("id_tag", sa.Text, nullable=False),
+    sa.Column("id_tag_key", sa.Text, nullable=False),
+    sa.Column("parent_id_tag", sa.Text),
+    sa.Column("account_id", sa.ForeignKey(account.c.id)),
+    sa.Column("starts_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("said", sa.Text, comment="why it is in this state, where that is not plain"),
+    sa.Column("transaction_id", sa.Integer, comment="the transaction that used it"),
+    sa.Column("requested_by", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    sa.Index(None, "station_id", "state"),
+    sqlite_autoincrement=True,
+)
+
+reservation_minute = sa.Table(
+    "reservation_minute",
+    metadata,
+    sa.Column("station_id", sa.ForeignKey(station.c.id), primary_key=True),
+    sa.Column("connector", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("minute", sa.Integer, primary_key=True, autoincrement=False, comment="minutes since 1970, UTC"),
+    sa.Column("reservation_id", sa.ForeignKey(reservation.c.id), nullable=False, index=True),
+)
+
 operation = sa.Table(
     "operation",
     metadata,

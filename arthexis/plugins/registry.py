@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ from arthexis.contributions import (
 )
 from arthexis.plugins.contain import Contain, collect
 from arthexis.plugins.states import Plugin, State
+
+log = logging.getLogger("arthexis.plugins")
 
 DECIDE_S = 1.0
 DECIDE_TOGETHER_S = 3.0
@@ -195,4 +198,6 @@ class Deciders:
 async def tell(contain: Contain, implementations: Iterable[Implementation], *args: Any) -> None:
     """Tell everybody, one after the other; a fault is counted and the next is told."""
     for plugin, fn in implementations:
-        await contain.timed(TELL_S, plugin, fn, *args)
+        _, error = await contain.timed(TELL_S, plugin, fn, *args)
+        if error is not None:
+            log.warning("plugin %s was not told: %s", plugin.name, error, extra={"plugin": plugin.name})
