@@ -145,7 +145,8 @@ class Operation:
 
     ``prepare`` may ask hooks and returns what else the payload needs; ``fill`` completes the payload in the commit that
     queues the operation; ``check`` looks at the whole request (all three may raise ``DomainError``); ``finished`` runs
-    in the commit that ends it.
+    in the commit that ends it. ``shown`` masks what must not be kept: only its result is stored and logged, so that an
+    operation it has masked cannot wait for an offline station.
     """
 
     name: str
@@ -161,6 +162,7 @@ class Operation:
     prepare: Callable[[Asked], Awaitable[Mapping[str, Any]]] | None = None
     fill: Callable[[Connection, Asked], Mapping[str, Any]] | None = None
     check: Callable[[Any], None] | None = None
+    shown: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     finished: Callable[[Connection, Ended], None] | None = None
     follow_up: FollowUp | None = None
 

@@ -148,18 +148,23 @@ class Operations:
         at = self._host.clock.now()
 
         def store(db: Connection) -> Queued:
-            request = _completed(db, declared, asked)
+            request, shown = _completed(db, declared, asked)
+            if request != shown and wish.queue_until is not None:
+                raise DomainError(
+                    "a secret cannot wait", place="queue_until", cure="Send it when the station is connected"
+                )
             draft = Draft(
                 found.row,
                 found.identity,
                 action,
-                request,
+                shown,
                 wish.requested_by,
                 wish.priority,
                 wish.send_after,
                 wish.queue_until,
                 wish.expires_at,
                 wish.batch,
+                request if request != shown else None,
             )
             return rows.add(db, draft, at)
 
@@ -362,7 +367,8 @@ class Operations:
         try:
             raw = await link.calls.exchange(
                 queued.draft.action,
-                msgspec.Raw(queued.draft.payload),
+                msgspec.Raw(queued.draft.request),
+                shown=msgspec.Raw(queued.draft.payload),
                 message_id=queued.uid,
                 timeout_s=declared.operation.timeout_s if declared is not None else None,
                 before=mark,
@@ -409,7 +415,7 @@ class Operations:
         changed = rows.finish(db, queued, outcome, at)
         finished = declared.operation.finished if declared is not None else None
         if changed and declared is not None and finished is not None:
-            payload = msgspec.json.decode(queued.draft.payload)
+            payload = msgspec.json.decode(queued.draft.request)
             ended = Ended(self._host, queued.draft.station_id, queued.draft.station, payload, outcome.state, answer, at)
             _, error = db.apart(lambda inner: finished(inner, ended))
             if error is not None:
@@ -529,8 +535,8 @@ class _Ended(Exception):
     """The operation was cancelled or ended before its frame left."""
 
 
-def _completed(db: Connection, declared: Declared, asked: Asked) -> bytes:
-    """The request as it goes over the wire: filled in, checked, its members in the schema's order."""
+def _completed(db: Connection, declared: Declared, asked: Asked) -> tuple[bytes, bytes]:
+    """The request as it goes over the wire (filled in, checked, in the schema's order), and as it may be kept."""
     operation = declared.operation
     payload = dict(asked.payload)
     if operation.fill is not None:
@@ -549,7 +555,13 @@ def _completed(db: Connection, declared: Declared, asked: Asked) -> bytes:
         _, error = attempt(operation.check, request)
         if error is not None:
             raise _as_ours(error, declared.plugin)
-    return msgspec.json.encode(request)
+    encoded = msgspec.json.encode(request)
+    if operation.shown is None:
+        return encoded, encoded
+    shown, error = attempt(operation.shown, msgspec.json.decode(encoded))
+    if error is not None or shown is None:
+        raise _as_ours(error or TypeError("shown returned nothing"), declared.plugin)
+    return encoded, msgspec.json.encode(shown)
 
 
 def _as_ours(error: BaseException, plugin: Plugin) -> ArthexisError:

@@ -8,7 +8,7 @@ A row is ``queued``, then ``sent``, then ends in exactly one of: the station's o
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -55,7 +55,10 @@ FOLLOW = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An operation that is asked for: to which station (row and identity), which action, and its request as JSON."""
+    """An operation that is asked for: to which station (row and identity), which action, and its request as JSON.
+
+    ``secret`` is the request as it is sent where ``payload`` has parts of it masked; it is never stored.
+    """
 
     station_id: int
     station: str
@@ -67,6 +70,12 @@ class Draft:
     queue_until: datetime | None = None
     expires_at: datetime | None = None
     batch: str | None = None
+    secret: bytes | None = field(default=None, repr=False)
+
+    @property
+    def request(self) -> bytes:
+        """The request as it goes over the wire."""
+        return self.payload if self.secret is None else self.secret
 
 
 @dataclass(frozen=True, slots=True)

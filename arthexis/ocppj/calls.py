@@ -63,10 +63,12 @@ class Calls:
         message_id: str | None = None,
         timeout_s: float | None = None,
         before: Callable[[], Awaitable[None]] | None = None,
+        shown: Any = None,
     ) -> bytes:
         """Send a CALL and return the bytes of the answer's payload; raises ``CallFailed``.
 
         ``before`` is awaited when it is this CALL's turn, before the frame leaves; what it raises ends the CALL.
+        ``shown`` is the payload as the message log keeps it, where that must not be all of it.
         """
         if self._lock is None:
             self._lock = asyncio.Lock()
@@ -75,12 +77,13 @@ class Calls:
                 raise CallFailed("station gone", self._gone)
             if before is not None:
                 await before()
-            return await self._exchange(action, payload, message_id or uuid7(), timeout_s or self._timeout_s)
+            frame = frames.call(message_id := message_id or uuid7(), action, payload)
+            kept = frame if shown is None else frames.call(message_id, action, shown)
+            return await self._exchange(frame, kept, action, message_id, timeout_s or self._timeout_s)
 
-    async def _exchange(self, action: str, payload: Any, message_id: str, timeout_s: float) -> bytes:
+    async def _exchange(self, frame: bytes, kept: bytes, action: str, message_id: str, timeout_s: float) -> bytes:
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting, self._raw = (message_id, answer), None
-        frame = frames.call(message_id, action, payload)
         try:
             if self._gone is not None:
                 raise CallFailed("station gone", self._gone)
@@ -91,7 +94,7 @@ class Calls:
             raise CallFailed("timed out", f"no answer to {action} within {timeout_s:g} s") from None
         finally:
             self._waiting = None
-            self._log(frame, self._raw, message_id, action)
+            self._log(kept, self._raw, message_id, action)
 
     def settle(self, frame: frames.Result | frames.Error, raw: bytes) -> bool:
         """Give an answer to the CALL that waits for it; False if none does (late, or never asked)."""

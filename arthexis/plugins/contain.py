@@ -79,7 +79,7 @@ class Contain:
     ) -> tuple[T | None, BaseException | None]:
         """Await a plugin's coroutine function; what it returned, or what it raised. Cancellation passes through.
 
-        A ``DomainError`` (it refuses) and ``Unavailable`` (something it needs is not there) are no faults of the plugin.
+        A ``DomainError`` (it refuses) and ``Unavailable`` (what it needs is not there) are no faults of the plugin.
         """
         try:
             return await fn(*args), None
