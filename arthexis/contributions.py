@@ -6,7 +6,7 @@ composing, naming both distributions.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -180,6 +180,23 @@ class DataTransfer:
     message_id: str | None
     handler: Callable[..., Any]
     data: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a station that may explain it: ``wrong`` if it wants to be mended, and a command for that."""
+
+    said: str
+    wrong: bool = False
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What a plugin knows of a station for ``arthexis why``: ``look(db, station)`` yields findings, and only reads."""
+
+    name: str
+    look: Callable[[Connection, Station], Iterable[Finding]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from arthexis.db import backup, jobs, migrate
 from arthexis.db.statements import Connection
 from arthexis.errors import DomainError, NotFound, Unavailable
 from arthexis.operations import Wish
+from arthexis.why import why
 
 if TYPE_CHECKING:
     from arthexis.host import Host
@@ -164,6 +165,12 @@ async def stations_show(host: Host, station: str) -> dict[str, Any]:
 
     shown = await host.database.read(read)
     return {**shown, "connected": _connected(host, shown["identity"])}
+
+
+@request("viewer")
+async def stations_why(host: Host, station: str) -> dict[str, Any]:
+    """What may explain a station's behaviour, what wants to be mended first, and the next command to try."""
+    return await why(host, station)
 
 
 @request("operator")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Command,
         Config,
         DataTransfer,
+        Diagnosis,
         Job,
         Operation,
         Protocol,
@@ -155,6 +156,18 @@ def register_jobs() -> Iterable[Job]:  # type: ignore[empty-body]
     >>> @hookimpl
     ... def register_jobs():
     ...     yield Job("acme.tidy", tidy, every_s=3600)
+    """
+
+
+@hookspec
+def register_diagnoses() -> Iterable[Diagnosis]:  # type: ignore[empty-body]
+    """Tell ``arthexis why`` what this plugin knows of a station.
+
+    >>> def look(db, station):
+    ...     yield Finding("has an Acme modem of 2019", wrong=True, command="arthexis send CP-1 Reset --type Hard")
+    >>> @hookimpl
+    ... def register_diagnoses():
+    ...     yield Diagnosis("acme.modem", look)
     """
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "config": ("config", "config"),
     "db": ("db", "db"),
     "stations": ("stations", "stations"),
+    "why": ("stations", "why"),
     "send": ("operations", "send"),
     "operations": ("operations", "operations"),
     "transactions": ("transactions", "transactions"),

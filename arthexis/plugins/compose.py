@@ -15,6 +15,7 @@ from arthexis.contributions import (
     Action,
     Command,
     DataTransfer,
+    Diagnosis,
     Job,
     Operation,
     Protocol,
@@ -115,6 +116,11 @@ class Composition:
     def jobs(self) -> list[tuple[Plugin, Job]]:
         """Work that is done later or regularly."""
         return self.contributions.get("register_jobs", [])
+
+    @property
+    def diagnoses(self) -> list[tuple[Plugin, Diagnosis]]:
+        """What plugins know of a station."""
+        return self.contributions.get("register_diagnoses", [])
 
     @property
     def recovery(self) -> list[str]:

@@ -21,6 +21,7 @@ from arthexis.contributions import (
     Command,
     Config,
     DataTransfer,
+    Diagnosis,
     Job,
     Operation,
     Protocol,
@@ -53,6 +54,7 @@ KINDS: dict[str, tuple[type, Callable[[Any], object]]] = {
     "register_commands": (Command, lambda c: c.name),
     "register_routes": (Route, lambda c: (c.method, c.path)),
     "register_jobs": (Job, lambda c: c.name),
+    "register_diagnoses": (Diagnosis, lambda c: c.name),
     "register_subscribers": (Subscriber, lambda c: c.name),
 }
 
