@@ -62,7 +62,7 @@ async def _from_plugins(host: Host, station: Station) -> list[Finding]:
 def _asked(
     db: Connection, look: Callable[[Connection, Station], Iterable[Finding]], station: Station
 ) -> tuple[list[Finding], BaseException | None]:
-    told, error = attempt(lambda: list(look(db, station)))
+    told, error = attempt(lambda: list[Any](look(db, station)))
     return [finding for finding in told or [] if isinstance(finding, Finding)], error
 
 

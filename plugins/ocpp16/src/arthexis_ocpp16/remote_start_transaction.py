@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import UNSET
 
-from arthexis import DomainError, Event, FollowUp, Operation, Seen, hookimpl
+from arthexis import Asked, Connection, Event, FollowUp, Operation, Seen, hookimpl
+from arthexis_ocpp16 import profiles
 from arthexis_ocpp16.asking import ACCEPTED, above_zero
 from arthexis_ocpp16.messages import RemoteStartTransaction
 
@@ -23,18 +24,18 @@ def started(payload: Mapping[str, Any], event: Event) -> Seen | None:
 
 
 def check(request: RemoteStartTransaction) -> None:
-    """A profile of a session that does not exist yet names no transaction (errata 3.41)."""
+    """The connector is a real one, the profile one of a session that does not exist yet (errata 3.41)."""
     if request.connector_id is not UNSET:
         above_zero(request.connector_id, "RemoteStartTransaction")
-    profile = request.charging_profile
-    if profile is UNSET:
-        return
-    if profile.charging_profile_purpose != "TxProfile" or profile.transaction_id is not UNSET:
-        raise DomainError(
-            "the profile of a remote start is a TxProfile without transactionId",
-            place="RemoteStartTransaction chargingProfile",
-            cure="Leave transactionId out and use the purpose TxProfile",
-        )
+    if request.charging_profile is not UNSET:
+        connector = None if request.connector_id is UNSET else request.connector_id
+        profiles.check(request.charging_profile, connector, remote_start=True)
+
+
+def fill(db: Connection, asked: Asked) -> Mapping[str, Any]:
+    """Put the profile in the place of its name."""
+    given = asked.payload.get("chargingProfile")
+    return {"chargingProfile": profiles.resolved(db, given)} if isinstance(given, str) else {}
 
 
 @hookimpl
@@ -46,10 +47,11 @@ def register_operations() -> Iterable[Operation]:
         help={
             "connectorId": "Connector; without one the station chooses",
             "idTag": "Who charges",
-            "chargingProfile": "A TxProfile without transactionId; limits in A or W",
+            "chargingProfile": "A TxProfile without transactionId, or the name of one; limits in A or W",
         },
         queues=False,
         while_pending=False,
+        fill=fill,
         check=check,
         follow_up=FollowUp(ACCEPTED, frozenset({"transaction.started"}), START_WITHIN_S, started, "never started"),
     )
