@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arthexis.charging import connectors, meter_values, stations, tags, transactions
+    from arthexis.charging import connectors, meter_values, reservations, stations, tags, transactions
     from arthexis.charging.decisions import Admission, Authorization, ConnectionRequest, Registration
     from arthexis.charging.meter_values import Reading
     from arthexis.charging.receipts import Receipt
@@ -21,13 +21,21 @@ if TYPE_CHECKING:
     from arthexis.clock import Clock
     from arthexis.contributions import (
         Action,
+        Asked,
         Command,
         Config,
         DataTransfer,
+        Diagnosis,
+        Ended,
         Fault,
+        Finding,
+        FollowUp,
+        Job,
         Message,
+        Operation,
         Protocol,
         Route,
+        Seen,
         Service,
         Subscriber,
         Tables,
@@ -45,7 +53,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "arthexis.charging": ("connectors", "meter_values", "stations", "tags", "transactions"),
+    "arthexis.charging": ("connectors", "meter_values", "reservations", "stations", "tags", "transactions"),
     "arthexis.charging.decisions": ("Admission", "Authorization", "ConnectionRequest", "Registration"),
     "arthexis.charging.meter_values": ("Reading",),
     "arthexis.charging.receipts": ("Receipt",),
@@ -56,13 +64,21 @@ _HOMES = {
     "arthexis.clock": ("Clock",),
     "arthexis.contributions": (
         "Action",
+        "Asked",
         "Command",
         "Config",
         "DataTransfer",
+        "Diagnosis",
+        "Ended",
         "Fault",
+        "Finding",
+        "FollowUp",
+        "Job",
         "Message",
+        "Operation",
         "Protocol",
         "Route",
+        "Seen",
         "Service",
         "Subscriber",
         "Tables",
@@ -83,6 +99,7 @@ __all__ = [
     "Action",
     "Admission",
     "ArthexisError",
+    "Asked",
     "Authorization",
     "Call",
     "CallFailed",
@@ -94,11 +111,17 @@ __all__ = [
     "ConnectionRequest",
     "Context",
     "DataTransfer",
+    "Diagnosis",
     "DomainError",
+    "Ended",
     "Event",
     "Fault",
+    "Finding",
+    "FollowUp",
+    "Job",
     "Message",
     "NotFound",
+    "Operation",
     "Prepared",
     "Protocol",
     "Reading",
@@ -107,6 +130,7 @@ __all__ = [
     "Reject",
     "Route",
     "Secret",
+    "Seen",
     "Service",
     "Station",
     "Subscriber",
@@ -120,6 +144,7 @@ __all__ = [
     "meter_values",
     "node_url",
     "parse_utc",
+    "reservations",
     "station_table",
     "stations",
     "tags",

@@ -8,7 +8,7 @@ import ipaddress
 import logging
 import os
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -24,15 +24,18 @@ from arthexis.clock import Clock
 from arthexis.config import Settings
 from arthexis.db import backup, migrate
 from arthexis.db import events as event_log
+from arthexis.db import jobs as job_rows
 from arthexis.db.engine import Database
 from arthexis.db.events import Event, Told
 from arthexis.db.journal import Journal
 from arthexis.db.migrate import Chain
 from arthexis.errors import PluginError, Unavailable
+from arthexis.jobs import Jobs
 from arthexis.lifespans import Lifespans
 from arthexis.ocppj.dialect import dialects
 from arthexis.ocppj.gate import Gate
 from arthexis.ocppj.link import Link
+from arthexis.operations import Operations
 from arthexis.plugins.compose import Composition
 from arthexis.plugins.contain import Contain, attempt
 from arthexis.plugins.registry import Deciders
@@ -52,6 +55,7 @@ RETRY_BOOT_S = 30
 SEEN_S = 10.0
 HOUSEKEEPING_S = 60.0
 KEEP_EVENTS = timedelta(days=30)
+KEEP_JOBS = timedelta(days=7)
 PEPPER_BYTES = 32
 LOUD = frozenset({State.FAILED, State.UNAVAILABLE, State.DEGRADED})
 LIVE = {
@@ -60,6 +64,8 @@ LIVE = {
     "transaction.started": "on_transaction_started",
     "transaction.metered": "on_transaction_metered",
     "transaction.stopped": "on_transaction_stopped",
+    "operation.finished": "on_operation_finished",
+    "reservation.changed": "on_reservation_changed",
 }
 
 
@@ -102,6 +108,8 @@ class Host:
         self._tellers = Tellers(self)
         self._lifespans = Lifespans(self)
         self._readers = Readers(self)
+        self.operations = Operations(self)
+        self.jobs = Jobs(self)
         self._services = {service.interface: service.implementation for _, service in composition.services}
         self._deciders = self._decide_tables()
 
@@ -111,6 +119,7 @@ class Host:
             "decide_connection": (Admission, Admission(False, "a plugin failed to decide")),
             "decide_boot": (Registration, None),
             "decide_authorization": (Authorization, Authorization("Invalid")),
+            "decide_connector": (int, None),
         }
         hooks = self.composition.hooks
         return {
@@ -141,6 +150,8 @@ class Host:
             plugin.on_change = self.tell_plugin
         await self._lifespans.open()
         await self._readers.start()
+        await self.operations.start()
+        await self.jobs.start()
 
     async def open_files(self) -> None:
         """Open the data folder, migrated: enough to read and change what is stored, without serving anybody."""
@@ -292,6 +303,12 @@ class Host:
         answer: Authorization | None = await deciders.ask(station, id_tag, starting) if deciders else None
         return answer
 
+    async def decide_connector(self, station: Station, id_tag: str, free: Sequence[int]) -> int | None:
+        """The connector for a reservation that names none: the best match, or another free one that a plugin chose."""
+        deciders = self._deciders["decide_connector"]
+        answer: int | None = await deciders.ask(station, id_tag, free) if deciders and free else None
+        return answer if answer in free else next(iter(free), None)
+
     # ------------------------------------------------------------------ telling
 
     def count_unreadable(self, station: Station, reason: str) -> None:
@@ -311,10 +328,12 @@ class Host:
 
     def tell_connected(self, link: Link) -> None:
         """A station came."""
+        self.operations.connected(link)
         self._queue("on_connected", link.station)
 
     def tell_disconnected(self, link: Link, reason: str) -> None:
         """A station went, and no newer socket has its identity."""
+        self.operations.wake(link.station.id)
         log.info("%s disconnected: %s", link.station.id, reason, extra={"station": link.station.id})
         self._queue("on_disconnected", link.station, reason)
 
@@ -331,6 +350,7 @@ class Host:
     def _committed(self, told: Told) -> None:
         """After a commit: live hooks are queued, durable readers woken, watchers (event streams) told."""
         self._readers.wake()
+        self.operations.committed(told)
         for event in told.events(self._live) if self._live else ():
             self._queue(LIVE[event.kind], event)
         for event in told.events() if self.watchers else ():
@@ -379,6 +399,7 @@ class Host:
                 before = self.clock.now() - KEEP_EVENTS
                 while await self.journal.write(partial(event_log.forget, before=before), slow=True):
                     log.debug("forgot old events")
+                await self.journal.write(partial(job_rows.forget, before=self.clock.now() - KEEP_JOBS), slow=True)
             except Unavailable as error:
                 log.warning("housekeeping waits: %s", error)
 

@@ -42,6 +42,12 @@ class Context:
         return self.host.spawn(work, f"{self.plugin.name}: {name}")
 
 
+def context_of(host: Host, plugin: Plugin) -> Context:
+    """The context of a plugin on this node."""
+    logger = logging.getLogger(f"arthexis.plugins.{plugin.name}")
+    return Context(plugin, plugin.settings, host, host.journal, host.clock, logger)
+
+
 class Held:
     """One lifespan and the task that enters it, waits and leaves it."""
 
@@ -118,8 +124,7 @@ class Lifespans:
     async def _open(self, plugin: Plugin) -> bool:
         """Open one; False if it should be tried again later."""
         host = self._host
-        logger = logging.getLogger(f"arthexis.plugins.{plugin.name}")
-        context = Context(plugin, plugin.settings, host, host.journal, host.clock, logger)
+        context = context_of(host, plugin)
         make = next(fn for owner, fn in host.composition.hooks["lifespan"] if owner is plugin)
         lifespan, error = attempt(make, context)
         if error is None and not isinstance(lifespan, AbstractAsyncContextManager):

@@ -29,9 +29,13 @@ COMMANDS = {
     "config": ("config", "config", "Settings: get, set, explain, schema."),
     "db": ("db", "db", "The database: upgrade, status, backup, restore, verify."),
     "stations": ("stations", "stations", "Stations: add, list, approve, keys."),
+    "why": ("stations", "why", "Tell what may explain a station's behaviour."),
+    "send": ("operations", "send", "Tell a station to do something."),
+    "operations": ("operations", "operations", "Operations: list, show, cancel, describe."),
     "transactions": ("transactions", "transactions", "Transactions: list, show."),
     "tags": ("tags", "tags", "Id tags: list, add, remove, unknown."),
     "messages": ("messages", "messages", "The message log."),
+    "jobs": ("jobs", "jobs", "Jobs: list, retry."),
     "tokens": ("tokens", "tokens", "API tokens: list, add, revoke."),
 }
 USAGE = 2

@@ -254,6 +254,7 @@ class Gate:
             said = "%s: sockets from %s and %s take its identity from each other; are there two of this identity?"
             log.warning(said, station.id, before.remote, link.remote, extra={"station": station.id})
         before.calls.gone("replaced by a newer connection")
+        self.host.operations.connected(link)
         self.host.spawn(before.close(POLICY, "replaced by a newer connection"), f"closing {station.id}")
         return True
 

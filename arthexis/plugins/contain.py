@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
+from arthexis.errors import DomainError, Unavailable
 from arthexis.plugins.states import Plugin, State
 
 log = logging.getLogger("arthexis.plugins")
@@ -20,6 +21,7 @@ log = logging.getLogger("arthexis.plugins")
 T = TypeVar("T")
 Outcome = tuple[T | None, BaseException | None]
 MOST_FAULTS = 100
+ON_PURPOSE = (DomainError, Unavailable)
 LOUD = 5
 MOST_TOLD = 300
 
@@ -117,13 +119,14 @@ class Contain:
         """Await a plugin's coroutine function; what it returned, or what it raised.
 
         A cancellation of the caller passes through; one that the plugin raised by itself is a fault like any other.
+        What it says on purpose is none: it refuses (``DomainError``), or something is not there (``Unavailable``).
         """
         try:
             return await fn(*args), None
         except BaseException as error:
             if _passes(error):
                 raise
-            self.count(plugin, error)
+            self._count(plugin, error)
             return None, error
 
     async def timed(self, seconds: float, plugin: Plugin, fn: Callable[..., Awaitable[T]], *args: Any) -> Outcome[T]:
@@ -139,8 +142,14 @@ class Contain:
         value, error = _settled(task) if task.done() else (None, TimeoutError(f"no answer within {seconds:g} s"))
         task.cancel()
         if error is not None:
-            self.count(plugin, error)
+            self._count(plugin, error)
         return value, error
+
+    def _count(self, plugin: Plugin, error: BaseException) -> None:
+        if isinstance(error, ON_PURPOSE):
+            log.info("plugin %s: %s", plugin.name, error, extra={"plugin": plugin.name})
+        else:
+            self.count(plugin, error)
 
 
 def _settled(task: asyncio.Task[Outcome[T]]) -> Outcome[T]:
