@@ -6,15 +6,18 @@ composing, naming both distributions.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from aiohttp.web import Request, StreamResponse
+    from aiohttp.web import Request
     from msgspec import Struct
     from sqlalchemy import MetaData
 
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
     from arthexis.host import Host
     from arthexis.lifespans import Context
     from arthexis.ocppj.inbound import Call
+
+
+ACCESS: Final = ("viewer", "operator", "administrator")
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Fault(Enum):
@@ -225,13 +232,84 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """What the handler of a route gets, decoded and checked.
+
+    ``params`` is the route's Struct of path and query members (without one: the path's members by name, as text),
+    ``body`` what the route's ``body`` type says. ``access`` is the caller's level and ``caller`` its token's name;
+    ``http`` is the request itself.
+    """
+
+    host: Host
+    params: Any
+    body: Any
+    access: str
+    caller: str
+    http: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler returns where 200 or the headers will not do; ``value`` is anything msgspec encodes."""
+
+    value: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """An HTTP route below ``/api/v1``; ``access`` is the least access level that may use it."""
+    """An HTTP route below ``/api/v1``, described so that the API document (OpenAPI 3.1) is made from it.
+
+    ``path`` names its members in braces (``/acme/prices/{station}``). ``handler`` is ``async (request)`` with an
+    ``ApiRequest`` and returns what ``answer`` says (a Struct, a dict, a list), an ``Answer``, or an aiohttp response.
+    ``access`` is the least access level that may use it: viewer, operator or administrator.
+
+    ``params`` is a Struct of the path's and the query's members; query members that it does not name are refused.
+    ``body`` and ``answer`` are types msgspec knows; a body whose members all have defaults may be left out.
+    ``statuses`` are the successful answers and their meaning, ``conflicts`` says that 409 may come,
+    ``headers`` explains request headers that are read. ``media`` is what the answer is, where it is not JSON.
+    ``refine`` may change the route's operation object before it enters the document of a node.
+    """
 
     method: str
     path: str
-    handler: Callable[[Request], Awaitable[StreamResponse]]
+    handler: Callable[..., Awaitable[Any]]
     access: str = "operator"
+    summary: str = ""
+    description: str = ""
+    params: type[Struct] | None = None
+    body: Any = None
+    answer: Any = None
+    statuses: Mapping[int, str] = field(default_factory=lambda: {200: "Done"})
+    conflicts: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media: str = "application/json"
+    topic: str = ""
+    refine: Callable[[Host, dict[str, Any]], None] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a route that could never be served; raises ``ValueError``."""
+        if self.method not in METHODS:
+            raise ValueError(f"route {self.path}: method {self.method!r} is none of {', '.join(METHODS)}")
+        if self.access not in ACCESS:
+            raise ValueError(f"route {self.path}: access {self.access!r} is none of {', '.join(ACCESS)}")
+        if re.fullmatch(r"(/([A-Za-z0-9._~-]+|{[a-z][a-z0-9_]*}))+", self.path) is None:
+            raise ValueError(f"route {self.path!r}: write it like /acme/prices/{{station}}")
+        named = {f.encode_name for f in msgspec.structs.fields(self.params)} if self.params is not None else None
+        missing = [name for name in self.members if named is not None and name not in named]
+        if missing:
+            raise ValueError(f"route {self.path}: its params do not name {', '.join(missing)}")
+
+    @property
+    def members(self) -> list[str]:
+        """The names of the path's members."""
+        return re.findall(r"{([^}]*)}", self.path)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What may exist only once: the method, and the path whatever its members are called."""
+        return self.method, re.sub(r"{[^}]*}", "{}", self.path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from arthexis.ocppj.calls import CallFailed
 from arthexis.ocppj.repair import Unmendable, mend
 from arthexis.plugins.contain import attempt
 from arthexis.plugins.states import Plugin
+from arthexis.validation import invalid
 
 if TYPE_CHECKING:
     from arthexis.host import Host
@@ -548,9 +549,8 @@ def _completed(db: Connection, declared: Declared, asked: Asked) -> tuple[bytes,
     try:
         request = msgspec.convert(payload, declared.message.request)
     except msgspec.ValidationError as wrong:
-        raise DomainError(
-            str(wrong), place=f"{operation.name} payload", cure=f"See `arthexis operations describe {operation.name}`"
-        ) from None
+        members = [field.encode_name for field in msgspec.structs.fields(declared.message.request)]
+        raise invalid(wrong, f"{operation.name} payload", within="payload", known=members) from None
     if operation.check is not None:
         _, error = attempt(operation.check, request)
         if error is not None:

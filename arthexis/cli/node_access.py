@@ -21,9 +21,11 @@ BY_CODE = {
         errors.ConfigError,
         errors.PluginError,
         errors.DomainError,
+        errors.Invalid,
         errors.NotFound,
         errors.Unavailable,
         errors.Refused,
+        errors.Unauthorized,
     )
 }
 
@@ -41,7 +43,8 @@ def ask(name: str, /, **parameters: Any) -> Any:
 def over_http(control: server.Control, name: str, parameters: dict[str, Any]) -> Any:
     """Ask the running node."""
     where = urlsplit(control.url)
-    connection = http.client.HTTPConnection(where.hostname or "127.0.0.1", where.port, timeout=TIMEOUT_S)
+    timeout_s = TIMEOUT_S + float(parameters.get("wait", 0.0))
+    connection = http.client.HTTPConnection(where.hostname or "127.0.0.1", where.port, timeout=timeout_s)
     try:
         connection.request(
             "POST",
@@ -66,7 +69,7 @@ def _told(body: bytes, status: int) -> ArthexisError:
     except msgspec.MsgspecError:
         return Unavailable(f"the node answered {status}: {body[:200].decode('utf-8', 'replace').strip()}")
     kind = BY_CODE.get(problem.get("code", ""), ArthexisError)
-    return kind(problem.get("title", ""), place=problem.get("place", ""), cure=problem.get("cure", ""))
+    return kind(problem.get("detail", ""), place=problem.get("place", ""), cure=problem.get("cure", ""))
 
 
 def _runs(folder: Path) -> bool:

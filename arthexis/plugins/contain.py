@@ -32,6 +32,14 @@ def attempt(fn: Callable[..., T], *args: Any) -> tuple[T | None, BaseException |
         return None, error
 
 
+async def attempted(fn: Callable[..., Awaitable[T]], *args: Any) -> tuple[T | None, BaseException | None]:
+    """Await a coroutine function that may do anything; what it returned, or what it raised, counted for nobody."""
+    try:
+        return await fn(*args), None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - contained here so that nobody else has to
+        return None, error
+
+
 def collect(fn: Callable[[], Iterable[Any] | None]) -> tuple[list[Any], BaseException | None]:
     """Everything a ``register_*`` hook yields; None counts as an error, because something was forgotten."""
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
+from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
 from arthexis.charging import tokens
-from arthexis.charging.tokens import ACCESS
+from arthexis.charging.tokens import Grant
+from arthexis.contributions import ACCESS
+from arthexis.errors import Refused, Unauthorized
 from arthexis.host import Host
 from arthexis.system import is_loopback
 
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Real-IP")
+CONTROL = Grant("administrator", "command line")
+OPEN = Grant("administrator", "open mode")
 
 
 def foreign(request: web.Request) -> str | None:
@@ -21,26 +27,70 @@ def foreign(request: web.Request) -> str | None:
         return "it does not come from this machine"
     if any(name in request.headers for name in FORWARDED):
         return "it comes through a proxy"
-    host = urlsplit(f"//{request.headers.get(hdrs.HOST, '')}").hostname or ""
-    if not is_loopback(host):
+    if not is_loopback(_named(f"//{request.headers.get(hdrs.HOST, '')}")):
         return "its Host header names another machine"
     origin = request.headers.get(hdrs.ORIGIN)
-    if origin is not None and not is_loopback(urlsplit(origin).hostname or ""):
+    if origin is not None and not is_loopback(_named(origin)):
         return "it was sent by a page of another site"
     return None
 
 
-async def level(host: Host, control_token: str, request: web.Request) -> str | None:
-    """The access level of a request, or None for nobody's."""
-    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        if hmac.compare_digest(token.encode(), control_token.encode()):
-            return "administrator"
-        at = host.clock.now()
-        return await host.database.read(lambda db: tokens.check(db, token, at))
-    return "administrator" if host.open else None
+def _named(url: str) -> str:
+    """The host that a URL names; empty where it names none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
-def allows(level: str | None, needed: str) -> bool:
+class Door:
+    """Looks at the token of each request."""
+
+    def __init__(self, host: Host, control_token: str) -> None:
+        """Let in by this node's tokens, and by the control token of its own commands."""
+        self._host = host
+        self._control_token = control_token.encode()
+        self.closed = False
+        self.at_close: set[Callable[[], None]] = set()
+
+    def close(self) -> None:
+        """The node stops: tell every answer that goes on by itself to end."""
+        self.closed = True
+        for tell in list(self.at_close):
+            tell()
+
+    async def grant(self, request: web.Request) -> Grant | None:
+        """What a request is granted, or None for nobody's. A wrong token counts for nothing, open node or not."""
+        header = request.headers.get(hdrs.AUTHORIZATION)
+        if header is None:
+            return OPEN if self._host.open else None
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return None
+        if hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._control_token):
+            return CONTROL
+        at = self._host.clock.now()
+        return await self._host.database.read(lambda db: tokens.check(db, token, at))
+
+    async def admit(self, request: web.Request, needed: str) -> Grant:
+        """What a request is granted, if that covers ``needed``; raises ``Unauthorized`` or ``Refused``."""
+        granted = await self.grant(request)
+        if granted is None:
+            raise Unauthorized(
+                "a valid API token is needed", place="Authorization", cure="Make one with `arthexis tokens add NAME`"
+            )
+        if not allows(granted.access, needed):
+            raise Refused(
+                f"this needs the access level {needed}, and the token has {granted.access}",
+                place="Authorization",
+                cure=f"Use a token of the level {needed}",
+            )
+        return granted
+
+
+DOOR: Final = web.AppKey("door", Door)
+
+
+def allows(level: str, needed: str) -> bool:
     """Whether an access level covers what is needed."""
-    return level is not None and ACCESS.index(level) >= ACCESS.index(needed)
+    return ACCESS.index(level) >= ACCESS.index(needed)

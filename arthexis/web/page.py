@@ -18,6 +18,7 @@ code, kbd { font: 0.95em ui-monospace, monospace; background: #8882; padding: 0.
 .bad { border-color: var(--bad); }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: 0.35rem 0.6rem 0.35rem 0;
 border-bottom: 1px solid var(--line); vertical-align: top; } .active { color: var(--good); }
+pre { overflow-x: auto; background: #8881; padding: 0.5rem; } summary { cursor: pointer; padding: 0.2rem 0; }
 .failed, .unavailable { color: var(--bad); } .degraded { color: var(--warn); } .dim { opacity: 0.65; }
 """.lstrip()
 
