@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from arthexis.clock import Clock
     from arthexis.contributions import (
         Action,
+        Answer,
+        ApiRequest,
         Asked,
         Command,
         Config,
@@ -61,6 +63,8 @@ _HOMES = {
     "arthexis.clock": ("Clock",),
     "arthexis.contributions": (
         "Action",
+        "Answer",
+        "ApiRequest",
         "Asked",
         "Command",
         "Config",
@@ -94,6 +98,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Action",
     "Admission",
+    "Answer",
+    "ApiRequest",
     "ArthexisError",
     "Asked",
     "Authorization",

@@ -29,7 +29,7 @@ from arthexis.ocppj.calls import CallFailed
 from arthexis.ocppj.repair import Unmendable, mend
 from arthexis.plugins.contain import attempt
 from arthexis.plugins.states import Plugin
-from arthexis.validation import invalid
+from arthexis.validation import invalid, whole_numbers
 
 if TYPE_CHECKING:
     from arthexis.host import Host
@@ -547,7 +547,7 @@ def _completed(db: Connection, declared: Declared, asked: Asked) -> tuple[bytes,
             raise _as_ours(error, declared.plugin)
         payload.update(more or {})
     try:
-        request = msgspec.convert(payload, declared.message.request)
+        request = msgspec.convert(whole_numbers(payload), declared.message.request)
     except msgspec.ValidationError as wrong:
         members = [field.encode_name for field in msgspec.structs.fields(declared.message.request)]
         raise invalid(wrong, f"{operation.name} payload", within="payload", known=members) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from arthexis.errors import Invalid
 
@@ -25,6 +26,15 @@ def invalid(wrong: Exception, place: str, *, within: str = "", known: Iterable[s
     said = f"{problem[:1].lower()}{problem[1:]}"
     told = f"{member}: {said}" if member and named is None else said
     return Invalid(told, place=place, cure=_cure(problem, named, list(known)), member=member)
+
+
+def whole_numbers(value: Any) -> Any:
+    """The same JSON value with numbers like 2.0 as integers: JSON makes no difference between the two."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: whole_numbers(each) for name, each in value.items()}
+    return [whole_numbers(each) for each in value] if isinstance(value, list) else value
 
 
 def _cure(problem: str, named: re.Match[str] | None, known: list[str]) -> str:

@@ -63,6 +63,14 @@ class Follow(Struct, kw_only=True, forbid_unknown_fields=True):
     ) = None
 
 
+class ServerSentEvent(Struct, kw_only=True):
+    """One event of the stream: its number, its kind, and a JSON object (id, kind, station, at, data) as text."""
+
+    id: str
+    event: str
+    data: str
+
+
 class Stream:
     """One reader of events."""
 
@@ -167,7 +175,7 @@ ROUTES: Final = (
         "Each event has its number as `id`, its kind as `event` and a JSON object as `data` (id, kind, station, at,"
         " data). The stream ends now and then; resume with the header Last-Event-ID, as browsers do by themselves.",
         params=Follow,
-        answer=str,
+        answer=ServerSentEvent,
         statuses={200: "The stream"},
         headers={RESUME: "Begin behind the event of this number"},
         media="text/event-stream",

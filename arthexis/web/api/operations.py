@@ -80,9 +80,7 @@ class NewOperations(Struct, kw_only=True, forbid_unknown_fields=True):
     queue_until: QueueUntil | None = None
     expires_at: ExpiresAt | None = None
     per_second: Annotated[float, Meta(ge=0.001, le=1000, description="So many stations a second")] | None = None
-    confirm: Annotated[int, Meta(ge=0, le=1000, description="How many stations you mean; dangerous actions ask")] | (
-        None
-    ) = None
+    confirm: Annotated[int, Meta(ge=0, le=1000, description="How many stations you mean; dangerous actions ask")] = 0
 
 
 class BatchResult(Struct, kw_only=True):

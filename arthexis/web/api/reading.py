@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from arthexis.contributions import Route
 from arthexis.errors import ArthexisError, Invalid
-from arthexis.validation import invalid
+from arthexis.validation import invalid, whole_numbers
 
 Parse = Callable[[str], Any]
 WORDS = {"true": True, "false": False}
@@ -108,13 +108,24 @@ def body(route: Route) -> Callable[[web.Request], Awaitable[Any]]:
                 cure="Send Content-Type: application/json",
             )
         try:
-            return in_utc(decoder.decode(content or b"{}"))
+            return in_utc(_decoded(decoder, content or b"{}"))
         except msgspec.ValidationError as wrong:
             raise invalid(wrong, "body", known=known) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
             raise Invalid(f"it is no JSON: {wrong}", place="body", cure="Send JSON in UTF-8") from None
 
     return read
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], content: bytes) -> Any:
+    """The body's value; 2.0 is an integer in JSON Schema, and for msgspec not everywhere."""
+    try:
+        return decoder.decode(content)
+    except msgspec.ValidationError as wrong:
+        try:
+            return msgspec.convert(whole_numbers(msgspec.json.decode(content)), decoder.type)
+        except msgspec.ValidationError:
+            raise wrong from None
 
 
 def _members(kind: Any) -> Iterable[str]:

@@ -1,0 +1,131 @@
+"""The contract for operations that scripts rely on, against a station on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from arthexis.testing import Node, Wire, wire
+
+pytestmark = pytest.mark.plugins("arthexis-ocpp16:*")
+RESET = {"action": "Reset", "payload": {"type": "Soft"}, "wait": 30}
+
+
+async def answer(cp: Wire, payload: Any) -> list[Any]:
+    frame = await cp.hear()
+    await cp.say([3, frame[1], payload])
+    return list(frame)
+
+
+async def test_a_final_operation_is_answered_200_with_the_stations_word_verbatim(host: Node, api: Any) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await cp.boot()
+        asked = asyncio.create_task(api("POST", "/stations/cp-1/operations", json=RESET))
+        frame = await answer(cp, {"status": "Accepted", "vendorFoo": {"a": [1, 2.5]}})
+        reply = await asked
+    assert frame[2:] == ["Reset", {"type": "Soft"}]
+    assert reply.status == 200
+    told = {name: reply.body[name] for name in ("station", "action", "state", "final", "answer", "payload")}
+    assert told == {
+        "station": "CP-1",
+        "action": "Reset",
+        "state": "Accepted",
+        "final": True,
+        "answer": {"status": "Accepted", "vendorFoo": {"a": [1, 2.5]}},
+        "payload": {"type": "Soft"},
+    }
+    assert reply.headers["Location"] == f"/api/v1/operations/{frame[1]}"
+    assert reply.body["created_at"].endswith("Z")
+
+
+async def test_an_open_operation_is_answered_202_and_found_under_its_id(host: Node, api: Any) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await cp.boot()
+        open_ = await api("POST", "/stations/CP-1/operations", json={**RESET, "wait": 0})
+        assert (open_.status, open_.body["final"], open_.body["answer"]) == (202, False, None)
+        await answer(cp, {"status": "Rejected"})
+        ended = await api("GET", f"/operations/{open_.body['id']}?wait=5")
+    assert (ended.status, ended.body["state"], ended.body["final"]) == (200, "Rejected", True)
+
+
+async def test_an_offline_station_is_gone_with_200_because_that_is_the_end(api: Any) -> None:
+    await api("POST", "/stations", json={"id": "CP-1"})
+    reply = await api("POST", "/stations/CP-1/operations", json=RESET)
+    assert (reply.status, reply.body["state"]) == (200, "station gone")
+
+
+async def test_a_queued_operation_waits_and_can_be_cancelled_once(api: Any) -> None:
+    await api("POST", "/stations", json={"id": "CP-1"})
+    later = {**RESET, "wait": 0, "queue_until": "2126-01-01T00:00:00+02:00"}
+    queued = await api("POST", "/stations/CP-1/operations", json=later)
+    assert (queued.status, queued.body["queue_until"]) == (202, "2125-12-31T22:00:00Z")
+    cancelled = await api("POST", f"/operations/{queued.body['id']}/cancel")
+    assert (cancelled.status, cancelled.body["state"]) == (200, "cancelled")
+    again = await api("POST", f"/operations/{queued.body['id']}/cancel")
+    assert (again.status, again.body["code"]) == (409, "refused")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "member"),
+    [
+        ("/stations/CP-1/operations", {"action": "Reset", "payload": {"type": "Medium"}}, 400, "payload.type"),
+        ("/stations/CP-1/operations", {"action": "Reset", "payload": {"typ": "Soft"}}, 400, "payload.typ"),
+        ("/stations/CP-1/operations", {"action": "Reset"}, 400, "payload.type"),
+        ("/stations/CP-1/operations", {**RESET, "wait": 601}, 400, "wait"),
+        ("/stations/CP-1/operations", {**RESET, "queue_until": "2126-01-01T00:00:00"}, 400, "queue_until"),
+        ("/stations/CP-1/operations", {"payload": {}}, 400, "action"),
+        ("/stations/CP-1/operations", {"action": "Explode", "payload": {}}, 404, None),
+        ("/stations/CP-2/operations", RESET, 404, None),
+        ("/operations", {"stations": [], "action": "Reset"}, 400, "stations"),
+    ],
+)
+async def test_a_wish_that_cannot_be_is_refused_and_leaves_no_row(
+    api: Any, path: str, body: dict[str, Any], status: int, member: str | None
+) -> None:
+    await api("POST", "/stations", json={"id": "CP-1"})
+    reply = await api("POST", path, json=body)
+    assert (reply.status, reply.body.get("member"), reply.body["status"]) == (status, member, status)
+    assert reply.body["cure"]
+    assert (await api("GET", "/operations")).body == {"items": [], "next": None}
+
+
+async def test_many_stations_get_a_result_each_and_a_dangerous_wish_is_confirmed(host: Node, api: Any) -> None:
+    for name in ("CP-1", "CP-2"):
+        await api("POST", "/stations", json={"id": name, "no_key": True})
+    wish = {"stations": ["CP-1", "CP-2", "CP-3"], "action": "Reset", "payload": {"type": "Hard"}}
+    refused = await api("POST", "/operations", json={**wish, "confirm": 2})
+    assert (refused.status, refused.body["code"]) == (409, "refused")
+    async with wire(host.station_url("CP-1")) as cp:
+        await cp.boot()
+        started = await api("POST", "/operations", json={**wish, "confirm": 3, "per_second": 100})
+        assert started.status == 202
+        await answer(cp, {"status": "Accepted"})
+        first, second, third = started.body["results"]
+        assert (third["operation"], "CP-3" in third["error"]) == (None, True)
+        ends = [(await api("GET", f"/operations/{each['operation']}?wait=5")).body for each in (first, second)]
+    assert [end["state"] for end in ends] == ["Accepted", "station gone"]
+    listed = await api("GET", f"/operations?batch={started.body['batch']}")
+    assert [each["station"] for each in listed.body["items"]] == ["CP-2", "CP-1"]
+
+
+async def test_who_asked_is_remembered(host: Node, api: Any) -> None:
+    made = await host.ask("tokens.add", name="night shift", access="operator")
+    await api("POST", "/stations", json={"id": "CP-1"})
+    reply = await api.with_token(made["token"])("POST", "/stations/CP-1/operations", json=RESET)
+    assert reply.body["requested_by"] == "night shift"
+
+
+async def test_the_longest_wait_of_the_node_holds(tmp_path: Any) -> None:
+    from aiohttp import ClientSession
+
+    from arthexis.testing import node
+
+    config = {"http": {"longest_wait_s": 0.1}}
+    async with node(tmp_path / "node", plugins=["arthexis-ocpp16:*"], config=config) as host, ClientSession() as web:
+        async with wire(host.station_url("CP-1")) as cp:
+            await cp.boot()
+            async with asyncio.timeout(5), web.post(f"{host.url}/api/v1/stations/CP-1/operations", json=RESET) as reply:
+                assert reply.status == 202
+            await answer(cp, {"status": "Accepted"})
