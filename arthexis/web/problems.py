@@ -113,6 +113,12 @@ KINDS: Mapping[str, Kind] = {
         "Something went wrong that has no code of its own.",
         "Read `detail`.",
     ),
+    "call-failed": Kind(
+        502,
+        "The station did not do it",
+        "A station was asked something and answered an error, something that is no answer, or nothing at all.",
+        "Look at the station's messages: `arthexis messages list --station NAME`.",
+    ),
     "unavailable": Kind(
         503,
         "Not now",

@@ -77,6 +77,7 @@ async def test_a_reader_resumes_where_it_left_off(host: Node) -> None:
 
 
 async def test_a_stream_tells_only_the_kinds_and_the_station_asked_for(host: Node) -> None:
+    await host.ask("stations.add", station="CP-2", no_key=True)
     async with (
         stream(host, "?kinds=transaction.*&station=cp-2") as narrow,
         stream(host, "?kinds=station.booted,transaction.stopped") as wide,

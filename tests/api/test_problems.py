@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "errors.md"
         ("PUT", "/stations", {}, 405, "method-not-allowed"),
         ("HEAD", "/events", {}, 405, None),
         ("TRACE", "/node", {}, 405, "method-not-allowed"),
-        ("POST", "/tags", {"data": b"x" * (1 << 21), "headers": JSON}, 413, "too-large"),
+        ("POST", "/tags", {"data": io.BytesIO(b"x" * ((1 << 20) + 1)), "headers": JSON}, 413, "too-large"),
         ("POST", "/tags", {"data": b"id_tag=TAG1"}, 415, "media-type"),
         ("POST", "/tags", {"data": b"{", "headers": JSON}, 400, "invalid"),
         ("POST", "/tags", {"data": b"\xff\xfe", "headers": JSON}, 400, "invalid"),
