@@ -146,7 +146,8 @@ class Operation:
     """A CALL of ours to a station, declared once: the API and the command line offer it by themselves.
 
     ``name`` is the action, whose request and answer the protocol describes; ``help`` tells of its members by wire name,
-    with units; ``filled`` names those that may be left out because we fill them in. ``queues`` false: never kept for a
+    with units; ``filled`` names those that may be left out because we fill them in, ``named`` those that may be given
+    as the name of what ``fill`` puts there. ``queues`` false: never kept for a
     station that is offline. ``resend``: may be sent again after a crash. ``dangerous``: for many stations at once their
     number must be confirmed. ``while_pending`` false: refused while the station's registration is Pending.
 
@@ -161,6 +162,7 @@ class Operation:
     protocol: str = "ocpp1.6"
     help: Mapping[str, str] = field(default_factory=dict)
     filled: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
     queues: bool = True
     resend: bool = False
     dangerous: bool = False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
@@ -16,6 +17,7 @@ from arthexis.errors import Refused, Unauthorized
 from arthexis.host import Host
 from arthexis.system import is_loopback
 
+T = TypeVar("T")
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Real-IP")
 CONTROL = Grant("administrator", "command line")
 OPEN = Grant("administrator", "open mode")
@@ -58,6 +60,19 @@ class Door:
         self.closed = True
         for tell in list(self.at_close):
             tell()
+
+    async def unless_closed(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What ``work`` returns, or None where the node stops before it is done."""
+        closing = asyncio.Event()
+        self.at_close.add(closing.set)
+        working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(closing.wait())
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            self.at_close.discard(closing.set)
+            working.cancel()
+            stopping.cancel()
 
     async def grant(self, request: web.Request) -> Grant | None:
         """What a request is granted, or None for nobody's. A wrong token counts for nothing, open node or not."""

@@ -6,8 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
-from arthexis.testing import Node, Wire, wire
+from arthexis.testing import Node, Wire, node, wire
 
 pytestmark = pytest.mark.plugins("arthexis-ocpp16:*")
 RESET = {"action": "Reset", "payload": {"type": "Soft"}, "wait": 30}
@@ -118,10 +119,6 @@ async def test_who_asked_is_remembered(host: Node, api: Any) -> None:
 
 
 async def test_the_longest_wait_of_the_node_holds(tmp_path: Any) -> None:
-    from aiohttp import ClientSession
-
-    from arthexis.testing import node
-
     config = {"http": {"longest_wait_s": 0.1}}
     async with node(tmp_path / "node", plugins=["arthexis-ocpp16:*"], config=config) as host, ClientSession() as web:
         async with wire(host.station_url("CP-1")) as cp:
@@ -129,3 +126,59 @@ async def test_the_longest_wait_of_the_node_holds(tmp_path: Any) -> None:
             async with asyncio.timeout(5), web.post(f"{host.url}/api/v1/stations/CP-1/operations", json=RESET) as reply:
                 assert reply.status == 202
             await answer(cp, {"status": "Accepted"})
+
+
+async def test_the_node_stops_though_somebody_waits_for_an_operation(tmp_path: Any) -> None:
+    later = {**RESET, "queue_until": "2126-01-01T00:00:00Z"}
+    async with ClientSession() as web:
+        async with node(tmp_path / "node", plugins=["arthexis-ocpp16:*"]) as host:
+            await host.ask("stations.add", station="CP-1")
+            asked = asyncio.create_task(web.post(f"{host.url}/api/v1/stations/CP-1/operations", json=later))
+            async with asyncio.timeout(5):
+                while not await host.ask("operations.list"):
+                    await asyncio.sleep(0.01)
+            before = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - before < 3
+        reply = await asked
+        assert (reply.status, (await reply.json())["state"]) == (202, "queued")
+
+
+async def test_a_payload_is_refused_as_a_whole_before_any_station_is_looked_at(api: Any) -> None:
+    period = {"startPeriod": 0, "limit": 6.05}
+    schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": [period]}
+    profile = {"chargingProfileId": 1, "stackLevel": 0, "chargingProfilePurpose": "TxDefaultProfile"}
+    profile |= {"chargingProfileKind": "Absolute", "chargingSchedule": schedule}
+    wish = {"stations": ["CP-1", "CP-2"], "action": "SetChargingProfile"}
+    for payload, status in (
+        ({"connectorId": 1, "csChargingProfiles": profile}, 409),
+        ({"connectorId": 1, "csChargingProfiles": 7}, 400),
+        ({"connectorId": 1.5, "csChargingProfiles": "night"}, 400),
+        ({"connectorId": 1.0, "csChargingProfiles": "night"}, 202),
+    ):
+        reply = await api("POST", "/operations", json={**wish, "payload": payload})
+        assert reply.status == status, reply.body
+
+
+async def test_every_declared_operation_is_an_action_of_the_api(host: Node, api: Any) -> None:
+    told = (await api("GET", "/actions")).body["items"]
+    assert [each["action"] for each in told] == sorted(host.host.operations.declared)
+    one = (await api("GET", "/actions/ReserveNow")).body
+    assert one["schema"]["required"] == ["expiryDate", "idTag"], "what is filled in may be left out"
+    named = (await api("GET", "/actions/SetChargingProfile")).body["schema"]["properties"]["csChargingProfiles"]
+    assert {"type": "string"} in named["anyOf"]
+
+
+async def test_a_reservation_is_found_by_its_station(host: Node, api: Any) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await cp.boot()
+        await cp.result("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"})
+        wish = {"action": "ReserveNow", "payload": {"idTag": "TAG1", "expiryDate": "2126-01-01T00:00:00Z"}, "wait": 30}
+        asked = asyncio.create_task(api("POST", "/stations/CP-1/operations", json=wish))
+        frame = await answer(cp, {"status": "Accepted"})
+        assert (await asked).body["state"] == "Accepted"
+    (found,) = (await api("GET", "/reservations?station=cp-1&state=accepted")).body["items"]
+    assert (found["id"], found["connector"], found["id_tag"]) == (frame[3]["reservationId"], 1, "TAG1")
+    assert (await api("GET", f"/reservations/{found['id']}")).body == found
+    why = (await api("GET", "/stations/CP-1/why")).body
+    assert why["station"] == "CP-1"
+    assert any(finding["wrong"] for finding in why["findings"]), "it is not connected"

@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 from arthexis.charging import operations, stations
 from arthexis.contributions import Answer, ApiRequest, Route
 from arthexis.db.statements import Connection
-from arthexis.host import Host
 from arthexis.operations import Wish
+from arthexis.web.access import DOOR
 from arthexis.web.api.pages import Page, page, shaped, whole
 from arthexis.web.api.payloads import one_for_each_action
 from arthexis.web.api.scalars import Identity, Moment, Name, Paged, Uid, text
@@ -143,16 +143,20 @@ class ListOperations(Paged, kw_only=True):
     batch: Uid | None = None
 
 
-async def _ended(host: Host, uid: str, wait: float) -> dict[str, Any]:
-    return await host.operations.wait(uid, min(wait, host.settings.http.longest_wait_s))
+async def _ended(request: ApiRequest, uid: str, wait: float) -> dict[str, Any]:
+    """The operation's record when it has ended, or as it is after so long, or when the node stops."""
+    host, door = request.host, request.http.app[DOOR]
+    waiting = host.operations.wait(uid, min(wait, host.settings.http.longest_wait_s))
+    return await door.unless_closed(waiting) or await host.operations.get(uid)
 
 
 async def send(request: ApiRequest) -> Answer:
     """Tell a station something; 200 when it has ended, 202 while it is open."""
     new: NewOperation = request.body
+    request.host.operations.check_payload(new.action, new.payload)
     wish = Wish(new.priority, new.queue_until, new.expires_at, requested_by=request.caller)
     uid = await request.host.operations.send(request.params.station, new.action, new.payload, wish)
-    record = await _ended(request.host, uid, new.wait)
+    record = await _ended(request, uid, new.wait)
     headers = {"Location": f"/api/v1/operations/{uid}"}
     return Answer(shaped(Operation, record), 200 if record["final"] else 202, headers)
 
@@ -160,6 +164,7 @@ async def send(request: ApiRequest) -> Answer:
 async def send_many(request: ApiRequest) -> Answer:
     """Tell many stations the same."""
     new: NewOperations = request.body
+    request.host.operations.check_payload(new.action, new.payload)
     wish = Wish(0, new.queue_until, new.expires_at, requested_by=request.caller)
     found = await request.host.operations.send_many(
         new.stations, new.action, new.payload, wish, per_second=new.per_second, confirm=new.confirm
@@ -188,7 +193,7 @@ async def list_(request: ApiRequest) -> Page[Operation]:
 
 async def show(request: ApiRequest) -> Operation:
     """One operation, after at most so many seconds for its end."""
-    return shaped(Operation, await _ended(request.host, request.params.operation, request.params.wait))
+    return shaped(Operation, await _ended(request, request.params.operation, request.params.wait))
 
 
 async def cancel(request: ApiRequest) -> Operation:

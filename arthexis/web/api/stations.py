@@ -86,6 +86,22 @@ class RefusedStation(Struct, kw_only=True):
     boot: dict[str, Any] | None
 
 
+class Finding(Struct, kw_only=True):
+    """A fact that may explain how a station behaves; ``command`` is the next one to try, null where there is none."""
+
+    wrong: bool
+    said: str
+    command: str | None
+
+
+class Why(Struct, kw_only=True):
+    """What the node knows of a station, what wants something done first."""
+
+    station: str
+    findings: list[Finding]
+    next: str | None
+
+
 class OfStation(Struct, kw_only=True, forbid_unknown_fields=True):
     """Which station."""
 
@@ -213,6 +229,11 @@ async def reject(request: ApiRequest) -> StationInFull:
     return await show(request)
 
 
+async def why(request: ApiRequest) -> Why:
+    """What may explain how a station behaves."""
+    return shaped(Why, await control.stations_why(request.host, request.params.station))
+
+
 async def pending(request: ApiRequest) -> Page[RefusedStation]:
     """The inbox."""
     rows = await request.host.database.read(stations.refused)
@@ -253,6 +274,16 @@ ROUTES: Final = (
         "List what a station's connectors reported, the latest first",
         params=ListStatuses,
         answer=Page[StatusReport],
+    ),
+    Route(
+        "GET",
+        "/stations/{station}/why",
+        why,
+        "viewer",
+        "Say why a station behaves as it does",
+        "The one answer at 3 a.m.: the same as `arthexis why`.",
+        params=OfStation,
+        answer=Why,
     ),
     Route(
         "POST",
