@@ -44,6 +44,7 @@ QUIET_S: Final = 10.0
 AGAIN_S: Final = 1.0
 TRIES: Final = 600
 MOST_QUEUED: Final = 1_000
+MOST_SAID: Final = 200
 MESSAGE: Final = "message"
 
 
@@ -249,7 +250,7 @@ class Operations:
         }
 
     def check_payload(self, action: str, payload: Mapping[str, Any]) -> None:
-        """Refuse a payload that no station can be sent: ``Invalid``, or the ``DomainError`` of the action's own check."""
+        """Refuse a payload that no station can be sent: ``Invalid``, or the ``DomainError`` of the action's check."""
         declared = self._known(action)
         payloads.check(declared.operation, declared.message, payload)
         request = payloads.whole(declared.message, payload)
@@ -571,8 +572,9 @@ def _as_ours(error: BaseException, plugin: Plugin) -> ArthexisError:
     """What a plugin raised, as an error of ours."""
     if isinstance(error, ArthexisError):
         return error
+    said = next(iter(str(error).splitlines()), "")[:MOST_SAID]
     return PluginError(
-        f"{type(error).__name__}: {error}", place=f"plugin {plugin.name}", cure=f"arthexis plugins info {plugin.name}"
+        f"{type(error).__name__}: {said}", place=f"plugin {plugin.name}", cure=f"arthexis plugins info {plugin.name}"
     )
 
 

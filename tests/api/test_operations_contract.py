@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 
+from arthexis.charging import reservations
 from arthexis.testing import Node, Wire, node, wire
 
 pytestmark = pytest.mark.plugins("arthexis-ocpp16:*")
@@ -172,7 +174,8 @@ async def test_a_reservation_is_found_by_its_station(host: Node, api: Any) -> No
     async with wire(host.station_url("CP-1")) as cp:
         await cp.boot()
         await cp.result("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"})
-        wish = {"action": "ReserveNow", "payload": {"idTag": "TAG1", "expiryDate": "2126-01-01T00:00:00Z"}, "wait": 30}
+        until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        wish = {"action": "ReserveNow", "payload": {"idTag": "TAG1", "expiryDate": until}, "wait": 30}
         asked = asyncio.create_task(api("POST", "/stations/CP-1/operations", json=wish))
         frame = await answer(cp, {"status": "Accepted"})
         assert (await asked).body["state"] == "Accepted"
@@ -182,3 +185,27 @@ async def test_a_reservation_is_found_by_its_station(host: Node, api: Any) -> No
     why = (await api("GET", "/stations/CP-1/why")).body
     assert why["station"] == "CP-1"
     assert any(finding["wrong"] for finding in why["findings"]), "it is not connected"
+
+
+async def test_a_reservation_number_of_the_callers_own_is_replaced_or_refused_but_never_a_fault(
+    host: Node, api: Any
+) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await cp.boot()
+        await cp.result("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"})
+
+        async def reserve(number: int, tag: str) -> Any:
+            until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+            payload = {"connectorId": 1, "idTag": tag, "expiryDate": until, "reservationId": number}
+            return await api("POST", "/stations/CP-1/operations", json={"action": "ReserveNow", "payload": payload})
+
+        for tag in ("ONE", "TWO"):
+            assert (await reserve(7, tag)).status == 202
+            await answer(cp, {"status": "Accepted"})
+        (kept,) = (await api("GET", "/reservations")).body["items"]
+        assert (kept["id"], kept["id_tag"]) == (7, "TWO")
+        for number in (0, -1, 2**31):
+            refused = await reserve(number, "ONE")
+            assert (refused.status, refused.body["code"]) == (409, "refused")
+        await host.host.journal.write(lambda db: reservations.expired(db, 7, datetime.now(UTC)))
+        assert (await reserve(7, "ONE")).status == 409, "it was made before"
