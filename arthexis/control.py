@@ -81,7 +81,7 @@ async def ask(host: Host, name: str, parameters: dict[str, Any]) -> Any:
     try:
         given = msgspec.convert(parameters, found.parameters, strict=False)
     except msgspec.ValidationError as error:
-        raise invalid(error, name, known=found.parameters.__struct_fields__) from None
+        raise invalid(error, name, found.parameters) from None
     return await found.fn(host, **{field: getattr(given, field) for field in given.__struct_fields__})
 
 

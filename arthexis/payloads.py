@@ -57,8 +57,7 @@ def whole(message: Message, payload: Mapping[str, Any]) -> Any:
 
 def misshapen(operation: Operation, message: Message, wrong: Exception) -> Exception:
     """What is wrong with a payload, as an error of ours."""
-    members = [field.encode_name for field in msgspec.structs.fields(message.request)]
-    return invalid(wrong, f"{operation.name} payload", within="payload", known=members)
+    return invalid(wrong, f"{operation.name} payload", shape(operation, message), within="payload")
 
 
 def schema(operation: Operation, message: Message) -> dict[str, Any]:

@@ -95,25 +95,22 @@ async def test_a_token_ends_when_it_expires_or_is_revoked(tmp_path: Any) -> None
         assert (code, problem["code"]) == (401, "unauthorized")
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Bearer x", "Basic eDp5", "bearer arx_x y", "Bearer \u00e9"])
-async def test_a_wrong_token_is_401_and_says_how_to_get_one(api: Any, header: str) -> None:
-    reply = await api("GET", "/node", headers={"Authorization": header})
-    assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, "Bearer")
-    assert "arthexis tokens add" in reply.body["cure"]
+async def test_a_wrong_token_is_401_and_says_how_to_get_one(api: Any) -> None:
+    for header in ("Bearer", "Bearer x", "Basic eDp5", "bearer arx_x y", "Bearer \u00e9"):
+        reply = await api("GET", "/node", headers={"Authorization": header})
+        assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, "Bearer"), header
+        assert "arthexis tokens add" in reply.body["cure"]
 
 
 @pytest.mark.node(open_mode=True)
-@pytest.mark.parametrize(
-    "headers",
-    [
+async def test_an_open_node_serves_only_what_comes_from_here(api: Any) -> None:
+    assert (await api("GET", "/node")).status == 200
+    for headers in (
         {"Host": "evil.example"},
         {"Host": "[::1"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"X-Forwarded-For": "127.0.0.1"},
-    ],
-)
-async def test_an_open_node_serves_only_what_comes_from_here(api: Any, headers: dict[str, str]) -> None:
-    assert (await api("GET", "/node")).status == 200
-    reply = await api("GET", "/node", headers=headers)
-    assert (reply.status, reply.body["code"]) == (403, "forbidden")
+    ):
+        reply = await api("GET", "/node", headers=headers)
+        assert (reply.status, reply.body["code"]) == (403, "forbidden"), headers

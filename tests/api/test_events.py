@@ -88,20 +88,20 @@ async def test_a_stream_tells_only_the_kinds_and_the_station_asked_for(host: Nod
         assert await kinds(narrow, 2) == STORY[1:]
 
 
-@pytest.mark.parametrize(
-    ("query", "headers", "status"),
-    [
-        ("?kinds=A", {}, 400),
-        ("?after=-1", {}, 400),
-        ("?station=CP-9", {}, 404),
-        ("?more=1", {}, 400),
-        ("", {"Last-Event-ID": "x"}, 400),
-        ("", {"Last-Event-ID": "9" * 30}, 400),
-    ],
-)
-async def test_a_wrong_wish_is_refused(api: Any, query: str, headers: dict[str, str], status: int) -> None:
-    reply = await api("GET", f"/events{query}", headers=headers)
-    assert reply.status == status
+WRONG = [
+    ("?kinds=A", {}, 400),
+    ("?after=-1", {}, 400),
+    ("?station=CP-9", {}, 404),
+    ("?more=1", {}, 400),
+    ("", {"Last-Event-ID": "x"}, 400),
+    ("", {"Last-Event-ID": "9" * 30}, 400),
+]
+
+
+async def test_a_wrong_wish_is_refused(api: Any) -> None:
+    for query, headers, status in WRONG:
+        reply = await api("GET", f"/events{query}", headers=headers)
+        assert reply.status == status, (query, headers)
 
 
 async def test_a_quiet_stream_shows_that_it_lives(host: Node, monkeypatch: pytest.MonkeyPatch) -> None:

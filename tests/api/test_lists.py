@@ -97,23 +97,23 @@ async def test_the_last_full_page_has_no_next(api: Any) -> None:
     assert second["next"] is None
 
 
-@pytest.mark.parametrize(
-    ("query", "member"),
-    [
-        ("limit=0", "limit"),
-        ("limit=1001", "limit"),
-        ("limit=ten", "limit"),
-        ("limit=1&limit=2", "limit"),
-        ("cursor=zzz", "cursor"),
-        ("active=yes", "active"),
-        ("from=5", "from"),
-        ("from=2026-11-24T09:00:00", "from"),
-        ("stations=CP-1", "stations"),
-    ],
-)
-async def test_a_query_member_that_cannot_be_is_named(api: Any, query: str, member: str) -> None:
-    reply = await api("GET", f"/transactions?{query}")
-    assert (reply.status, reply.body["code"], reply.body["member"]) == (400, "invalid", member)
+WRONG = [
+    ("limit=0", "limit"),
+    ("limit=1001", "limit"),
+    ("limit=ten", "limit"),
+    ("limit=1&limit=2", "limit"),
+    ("cursor=zzz", "cursor"),
+    ("active=yes", "active"),
+    ("from=5", "from"),
+    ("from=2026-11-24T09:00:00", "from"),
+    ("stations=CP-1", "stations"),
+]
+
+
+async def test_a_query_member_that_cannot_be_is_named(api: Any) -> None:
+    for query, member in WRONG:
+        reply = await api("GET", f"/transactions?{query}")
+        assert (reply.status, reply.body["code"], reply.body["member"]) == (400, "invalid", member), query
 
 
 async def test_every_list_takes_a_thousand(api: Any) -> None:

@@ -70,27 +70,25 @@ async def test_a_queued_operation_waits_and_can_be_cancelled_once(api: Any) -> N
     assert (again.status, again.body["code"]) == (409, "refused")
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "status", "member"),
-    [
-        ("/stations/CP-1/operations", {"action": "Reset", "payload": {"type": "Medium"}}, 400, "payload.type"),
-        ("/stations/CP-1/operations", {"action": "Reset", "payload": {"typ": "Soft"}}, 400, "payload.typ"),
-        ("/stations/CP-1/operations", {"action": "Reset"}, 400, "payload.type"),
-        ("/stations/CP-1/operations", {**RESET, "wait": 601}, 400, "wait"),
-        ("/stations/CP-1/operations", {**RESET, "queue_until": "2126-01-01T00:00:00"}, 400, "queue_until"),
-        ("/stations/CP-1/operations", {"payload": {}}, 400, "action"),
-        ("/stations/CP-1/operations", {"action": "Explode", "payload": {}}, 404, None),
-        ("/stations/CP-2/operations", RESET, 404, None),
-        ("/operations", {"stations": [], "action": "Reset"}, 400, "stations"),
-    ],
-)
-async def test_a_wish_that_cannot_be_is_refused_and_leaves_no_row(
-    api: Any, path: str, body: dict[str, Any], status: int, member: str | None
-) -> None:
+WRONG = [
+    ("/stations/CP-1/operations", {"action": "Reset", "payload": {"type": "Medium"}}, 400, "payload.type"),
+    ("/stations/CP-1/operations", {"action": "Reset", "payload": {"typ": "Soft"}}, 400, "payload.typ"),
+    ("/stations/CP-1/operations", {"action": "Reset"}, 400, "payload.type"),
+    ("/stations/CP-1/operations", {**RESET, "wait": 601}, 400, "wait"),
+    ("/stations/CP-1/operations", {**RESET, "queue_until": "2126-01-01T00:00:00"}, 400, "queue_until"),
+    ("/stations/CP-1/operations", {"payload": {}}, 400, "action"),
+    ("/stations/CP-1/operations", {"action": "Explode", "payload": {}}, 404, None),
+    ("/stations/CP-2/operations", RESET, 404, None),
+    ("/operations", {"stations": [], "action": "Reset"}, 400, "stations"),
+]
+
+
+async def test_a_wish_that_cannot_be_is_refused_and_leaves_no_row(api: Any) -> None:
     await api("POST", "/stations", json={"id": "CP-1"})
-    reply = await api("POST", path, json=body)
-    assert (reply.status, reply.body.get("member"), reply.body["status"]) == (status, member, status)
-    assert reply.body["cure"]
+    for path, body, status, member in WRONG:
+        reply = await api("POST", path, json=body)
+        assert (reply.status, reply.body.get("member"), reply.body["status"]) == (status, member, status), body
+        assert reply.body["cure"], body
     assert (await api("GET", "/operations")).body == {"items": [], "next": None}
 
 

@@ -16,45 +16,45 @@ JSON = {"Content-Type": "application/json"}
 DOCS = Path(__file__).parents[2] / "docs" / "errors.md"
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "more", "status", "code"),
-    [
-        ("GET", "/nothing", {}, 404, "not-found"),
-        ("GET", "/stations/CP-1", {}, 404, "not-found"),
-        ("PUT", "/stations", {}, 405, "method-not-allowed"),
-        ("HEAD", "/events", {}, 405, None),
-        ("TRACE", "/node", {}, 405, "method-not-allowed"),
-        ("POST", "/tags", {"data": io.BytesIO(b"x" * ((1 << 20) + 1)), "headers": JSON}, 413, "too-large"),
-        ("POST", "/tags", {"data": b"id_tag=TAG1"}, 415, "media-type"),
-        ("POST", "/tags", {"data": b"{", "headers": JSON}, 400, "invalid"),
-        ("POST", "/tags", {"data": b"\xff\xfe", "headers": JSON}, 400, "invalid"),
-        ("POST", "/tags", {"data": b'{"id_tag":"\\ud800"}', "headers": JSON}, 400, "invalid"),
-        ("POST", "/tags", {"data": b"[" * 100_000, "headers": JSON}, 400, "invalid"),
-        ("POST", "/tags", {"json": {"id_tag": "x\0y"}}, 400, "invalid"),
-        ("POST", "/tags", {"json": {"id_tag": "T" * 21}}, 400, "invalid"),
-        ("POST", "/tags", {"json": {"id_tag": "T", "more": 1}}, 400, "invalid"),
-        ("POST", "/tags", {"json": {"id_tag": "T", "expires_at": "9999-12-31T23:59:59-23:00"}}, 400, "invalid"),
-        ("POST", "/tags", {}, 400, "invalid"),
-        ("GET", "/transactions/99999999999999999999", {}, 400, "invalid"),
-        ("GET", "/stations/%00", {}, 400, "invalid"),
-        ("GET", "/stations/%FF", {}, 404, "not-found"),
-        ("POST", "/control/nothing", {}, 404, "not-found"),
-        ("POST", "/control/tags.add", {"data": b"[]"}, 400, "invalid"),
-    ],
-)
-async def test_a_fault_of_the_caller_is_a_problem_document(
-    api: Any, method: str, path: str, more: dict[str, Any], status: int, code: str | None
-) -> None:
-    reply = await api(method, path, **more)
-    assert reply.status == status
-    assert reply.headers["Content-Type"] == "application/problem+json"
-    if code is not None:
-        assert (reply.body["code"], reply.body["status"]) == (code, status)
-        assert reply.body["type"] == f"/api/errors/{code}"
-        assert reply.body["detail"]
-        assert reply.body["cure"] or code == "not-found"
-    if status == 405:
-        assert "GET" in reply.headers["Allow"]
+FAULTS = [
+    ("GET", "/nothing", {}, 404, "not-found"),
+    ("GET", "/stations/CP-1", {}, 404, "not-found"),
+    ("PUT", "/stations", {}, 405, "method-not-allowed"),
+    ("HEAD", "/events", {}, 405, None),
+    ("TRACE", "/node", {}, 405, "method-not-allowed"),
+    ("POST", "/tags", {"data": io.BytesIO(b"x" * ((1 << 20) + 1)), "headers": JSON}, 413, "too-large"),
+    ("POST", "/tags", {"data": b"id_tag=TAG1"}, 415, "media-type"),
+    ("POST", "/tags", {"data": b"{", "headers": JSON}, 400, "invalid"),
+    ("POST", "/tags", {"data": b"\xff\xfe", "headers": JSON}, 400, "invalid"),
+    ("POST", "/tags", {"data": b'{"id_tag":"\\ud800"}', "headers": JSON}, 400, "invalid"),
+    ("POST", "/tags", {"data": b"[" * 100_000, "headers": JSON}, 400, "invalid"),
+    ("POST", "/tags", {"json": {"id_tag": "x\0y"}}, 400, "invalid"),
+    ("POST", "/tags", {"json": {"id_tag": "T" * 21}}, 400, "invalid"),
+    ("POST", "/tags", {"json": {"id_tag": "T", "more": 1}}, 400, "invalid"),
+    ("POST", "/tags", {"json": {"id_tag": "T", "expires_at": "9999-12-31T23:59:59-23:00"}}, 400, "invalid"),
+    ("POST", "/tags", {}, 400, "invalid"),
+    ("GET", "/transactions/99999999999999999999", {}, 400, "invalid"),
+    ("GET", "/stations/%00", {}, 400, "invalid"),
+    ("GET", "/stations/%FF", {}, 404, "not-found"),
+    ("POST", "/control/nothing", {}, 404, "not-found"),
+    ("POST", "/control/tags.add", {"data": b"[]"}, 400, "invalid"),
+]
+
+
+async def test_a_fault_of_the_caller_is_a_problem_document(api: Any) -> None:
+    for method, path, more, status, code in FAULTS:
+        reply = await api(method, path, **more)
+        assert (reply.status, reply.headers["Content-Type"]) == (status, problems.MEDIA), (method, path)
+        if method != "HEAD":
+            assert (reply.body["code"], reply.body["status"], reply.body["type"]) == (
+                code,
+                status,
+                f"/api/errors/{code}",
+            ), path
+            assert reply.body["detail"], path
+            assert reply.body["cure"], path
+        if status == 405:
+            assert "GET" in reply.headers["Allow"]
 
 
 async def test_a_fault_of_the_node_is_logged_and_not_shown(
@@ -96,3 +96,21 @@ async def test_every_code_has_its_page(api: Any) -> None:
         assert reply.status == 200
         assert problems.KINDS[code].title in reply.body
     assert (await api("GET", "/api/errors/nothing")).status == 404
+
+
+CURES = [
+    ("/tags", {"id_tag": "T", "status": "Lost"}, "Use one of Accepted, Blocked, Expired, Invalid"),
+    ("/tags", {"idtag": "T"}, "Did you mean id_tag?"),
+    ("/tags", {"status": "Accepted"}, "Give id_tag: it is required"),
+    ("/tags", {"id_tag": 7}, "Send str"),
+    ("/tags", {"id_tag": "T", "expires_at": "tomorrow"}, "Write it like 2026-11-24T12:00:00Z"),
+    ("/operations", {"stations": ["CP-1"], "action": "Reset", "payload": {"type": "x"}}, "Use one of Hard, Soft"),
+    ("/control/tags.add", {"id_tag": "T", "nota": ""}, "Did you mean note?"),
+]
+
+
+@pytest.mark.plugins("arthexis-ocpp16:*")
+async def test_a_wrong_member_comes_with_its_cure(api: Any) -> None:
+    for path, body, cure in CURES:
+        reply = await api("POST", path, json=body)
+        assert (reply.status, reply.body["cure"]) == (400, cure), body

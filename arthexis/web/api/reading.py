@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import types
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Union, get_args, get_origin
 
@@ -44,7 +45,7 @@ def parameters(route: Route) -> Callable[[web.Request], Any]:
         try:
             return in_utc(msgspec.convert(given, kind))
         except msgspec.ValidationError as wrong:
-            raise invalid(wrong, "request", known=in_query) from None
+            raise invalid(wrong, "request", kind) from None
 
     return read
 
@@ -58,11 +59,18 @@ def _query(request: web.Request, parsers: Mapping[str, Parse], known: list[str])
     given: dict[str, Any] = {}
     for name, text in request.query.items():
         if name not in known:
-            raise invalid(ValueError(f"there is an unknown field `{name}`"), "query", known=known)
+            raise Invalid(f"there is no member {name}", place="query", member=name, cure=_instead(name, known))
         if name in given:
             raise Invalid("it is given twice", place="query", member=name, cure="Give it once")
         given[name] = parsers[name](text)
     return given
+
+
+def _instead(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    if close:
+        return f"Did you mean {close[0]}?"
+    return f"Leave it out; there are {', '.join(known)}" if known else "Leave it out; nothing may be asked here"
 
 
 def _parser(kind: Any) -> Parse:
@@ -97,7 +105,6 @@ def moment(text: str) -> Any:
 def body(route: Route) -> Callable[[web.Request], Awaitable[Any]]:
     """The coroutine function that reads a route's body."""
     decoder = msgspec.json.Decoder(route.body)
-    known = _members(route.body)
 
     async def read(request: web.Request) -> Any:
         content = await request.read()
@@ -110,7 +117,7 @@ def body(route: Route) -> Callable[[web.Request], Awaitable[Any]]:
         try:
             return in_utc(_decoded(decoder, content or b"{}"))
         except msgspec.ValidationError as wrong:
-            raise invalid(wrong, "body", known=known) from None
+            raise invalid(wrong, "body", route.body) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
             raise Invalid(f"it is no JSON: {wrong}", place="body", cure="Send JSON in UTF-8") from None
 
@@ -126,12 +133,6 @@ def _decoded(decoder: msgspec.json.Decoder[Any], content: bytes) -> Any:
             return msgspec.convert(whole_numbers(msgspec.json.decode(content)), decoder.type)
         except msgspec.ValidationError:
             raise wrong from None
-
-
-def _members(kind: Any) -> Iterable[str]:
-    if isinstance(kind, type) and issubclass(kind, Struct):
-        return [field.encode_name for field in msgspec.structs.fields(kind)]
-    return []
 
 
 def in_utc(value: Any) -> Any:
