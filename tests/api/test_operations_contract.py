@@ -147,7 +147,7 @@ async def test_a_payload_is_refused_as_a_whole_before_any_station_is_looked_at(a
     period = {"startPeriod": 0, "limit": 6.05}
     schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": [period]}
     profile = {"chargingProfileId": 1, "stackLevel": 0, "chargingProfilePurpose": "TxDefaultProfile"}
-    profile |= {"chargingProfileKind": "Absolute", "chargingSchedule": schedule}
+    profile |= {"chargingProfileKind": "Relative", "chargingSchedule": schedule}
     wish = {"stations": ["CP-1", "CP-2"], "action": "SetChargingProfile"}
     for payload, status in (
         ({"connectorId": 1, "csChargingProfiles": profile}, 409),
@@ -207,3 +207,25 @@ async def test_a_reservation_number_of_the_callers_own_is_replaced_or_refused_bu
             assert (refused.status, refused.body["code"]) == (409, "refused")
         await host.host.journal.write(lambda db: reservations.expired(db, 7, datetime.now(UTC)))
         assert (await reserve(7, "ONE")).status == 409, "it was made before"
+
+
+async def test_a_charging_profile_is_kept_under_a_name_and_used_by_it(host: Node, api: Any) -> None:
+    schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6.0}]}
+    night = {"chargingProfileId": 1, "stackLevel": 0, "chargingProfilePurpose": "TxDefaultProfile"}
+    night |= {"chargingProfileKind": "Relative", "chargingSchedule": schedule}
+    assert (await api("PUT", "/charging-profiles/night", json={**night, "stackLevel": "x"})).status == 400
+    crooked = {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6.05}]}
+    assert (await api("PUT", "/charging-profiles/night", json={**night, "chargingSchedule": crooked})).status == 409
+    kept = [await api("PUT", "/charging-profiles/night", json=night) for _ in range(2)]
+    assert [reply.status for reply in kept] == [201, 200]
+    assert (await api("GET", "/charging-profiles/night")).body["profile"] == night
+    assert [each["name"] for each in (await api("GET", "/charging-profiles")).body["items"]] == ["night"]
+    async with wire(host.station_url("CP-1")) as cp:
+        await cp.boot()
+        wish = {"action": "SetChargingProfile", "payload": {"connectorId": 1, "csChargingProfiles": "night"}, "wait": 9}
+        asked = asyncio.create_task(api("POST", "/stations/CP-1/operations", json=wish))
+        frame = await answer(cp, {"status": "Accepted"})
+        assert (await asked).body["state"] == "Accepted"
+    assert frame[3] == {"connectorId": 1, "csChargingProfiles": night}
+    assert (await api("DELETE", "/charging-profiles/night")).status == 204
+    assert (await api("GET", "/charging-profiles/night")).status == 404
