@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from arthexis.clock import Clock
     from arthexis.contributions import (
         Action,
+        Answer,
+        ApiRequest,
         Asked,
         Command,
         Config,
@@ -64,6 +66,8 @@ _HOMES = {
     "arthexis.clock": ("Clock",),
     "arthexis.contributions": (
         "Action",
+        "Answer",
+        "ApiRequest",
         "Asked",
         "Command",
         "Config",
@@ -98,6 +102,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Action",
     "Admission",
+    "Answer",
+    "ApiRequest",
     "ArthexisError",
     "Asked",
     "Authorization",

@@ -56,6 +56,10 @@ class Http(Section, frozen=True):
     host: Annotated[str, _doc("Address to listen on; 0.0.0.0 is every interface")] = "127.0.0.1"
     port: Annotated[int, _doc("Port for stations, pages and the API; 0 takes a free one", ge=0, le=65535)] = 8888
     trusted_proxies: Annotated[list[str], _doc("Addresses whose X-Forwarded-For is believed")] = []
+    longest_wait_s: Annotated[float, _doc("Longest time a request waits for an operation's end", gt=0, le=600)] = 600.0
+    longest_stream_s: Annotated[float, _doc("Longest time an event stream stays open; its reader resumes", gt=0)] = (
+        3600.0
+    )
     public_url: Annotated[
         Annotated[str, Meta(pattern="^(ws|http)s?://[^/]")] | None,
         _doc("The URL under which others reach this node, e.g. wss://csms.example"),

@@ -7,15 +7,18 @@ composing, naming both distributions.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from aiohttp.web import Request, StreamResponse
+    from aiohttp.web import Request
     from msgspec import Struct
     from sqlalchemy import MetaData
 
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
     from arthexis.ocppj.inbound import Call
 
 
-ACCESS = ("viewer", "operator", "administrator")
+ACCESS: Final = ("viewer", "operator", "administrator")
+_PATH = re.compile(r"(/([A-Za-z0-9._~-]+|{[a-z][a-z0-9_]*}))+").fullmatch
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Fault(Enum):
@@ -182,7 +187,8 @@ class Operation:
     """A CALL of ours to a station, declared once: the API and the command line offer it by themselves.
 
     ``name`` is the action, whose request and answer the protocol describes; ``help`` tells of its members by wire name,
-    with units; ``filled`` names those that may be left out because we fill them in. ``queues`` false: never kept for a
+    with units; ``filled`` names those that may be left out because we fill them in, ``named`` those that may be given
+    as the name of what ``fill`` puts there. ``queues`` false: never kept for a
     station that is offline. ``resend``: may be sent again after a crash. ``dangerous``: for many stations at once their
     number must be confirmed. ``while_pending`` false: refused while the station's registration is Pending.
 
@@ -197,6 +203,7 @@ class Operation:
     protocol: str = "ocpp1.6"
     help: Mapping[str, str] = field(default_factory=dict)
     filled: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
     queues: bool = True
     resend: bool = False
     dangerous: bool = False
@@ -287,20 +294,81 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """What the handler of a route gets, decoded and checked.
+
+    ``params`` is the route's Struct of path and query members (without one: the path's members by name, as text),
+    ``body`` what the route's ``body`` type says. ``access`` is the caller's level and ``caller`` its token's name;
+    ``http`` is the request itself.
+    """
+
+    host: Host
+    params: Any
+    body: Any
+    access: str
+    caller: str
+    http: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler returns where 200 or the headers will not do; ``value`` is anything msgspec encodes."""
+
+    value: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """An HTTP route below ``/api/v1``; ``access`` is the least access level that may use it."""
+    """An HTTP route below ``/api/v1``, described so that the API document (OpenAPI 3.1) is made from it.
+
+    ``path`` names its members in braces (``/acme/prices/{station}``). ``handler`` is ``async (request)`` with an
+    ``ApiRequest`` and returns what ``answer`` says (a Struct, a dict, a list), an ``Answer``, or an aiohttp response.
+    ``access`` is the least access level that may use it: viewer, operator or administrator.
+
+    ``params`` is a Struct of the path's and the query's members; query members that it does not name are refused.
+    ``body`` and ``answer`` are types msgspec knows; a body whose members all have defaults may be left out.
+    ``statuses`` are the successful answers and their meaning, ``conflicts`` says that 409 may come,
+    ``headers`` explains request headers that are read. ``media`` is what the answer is, where it is not JSON.
+    ``refine`` may change the route's operation object before it enters the document of a node.
+    """
 
     method: str
     path: str
-    handler: Callable[[Request], Awaitable[StreamResponse]]
+    handler: Callable[..., Awaitable[Any]]
     access: str = "operator"
+    summary: str = ""
+    description: str = ""
+    params: type[Struct] | None = None
+    body: Any = None
+    answer: Any = None
+    statuses: Mapping[int, str] = field(default_factory=lambda: {200: "Done"})
+    conflicts: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media: str = "application/json"
+    topic: str = ""
+    refine: Callable[[Host, dict[str, Any]], None] | None = None
 
     def __post_init__(self) -> None:
-        """Check the types."""
-        _expect("method", _name(self.method) and self.method.isupper(), "GET, POST or another HTTP method")
-        _expect("path", _name(self.path) and self.path.startswith("/"), "a path that begins with /")
+        """Refuse a route that could never be served."""
+        _expect("method", self.method in METHODS, f"one of {', '.join(METHODS)}")
+        _expect("path", _PATH(str(self.path)) is not None, "written like /acme/prices/{station}")
         _expect(f"handler of {self.path}", _coroutine_function(self.handler), "a coroutine function (async def)")
         _expect("access", self.access in ACCESS, f"one of {', '.join(ACCESS)}")
+        named = {f.encode_name for f in msgspec.structs.fields(self.params)} if self.params is not None else None
+        missing = [name for name in self.members if named is not None and name not in named]
+        _expect(f"params of {self.path}", not missing, f"a Struct with {', '.join(missing)}")
+
+    @property
+    def members(self) -> list[str]:
+        """The names of the path's members."""
+        return re.findall(r"{([^}]*)}", self.path)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What may exist only once: the method, and the path whatever its members are called."""
+        return self.method, re.sub(r"{[^}]*}", "{}", self.path)
 
 
 @dataclass(frozen=True, slots=True)

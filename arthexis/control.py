@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -32,6 +32,7 @@ from arthexis.db import backup, jobs, migrate
 from arthexis.db.statements import Connection
 from arthexis.errors import DomainError, NotFound, PluginError, Unavailable
 from arthexis.operations import Wish
+from arthexis.validation import invalid
 from arthexis.why import why
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Request:
     parameters: type[msgspec.Struct]
 
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 REQUESTS: dict[str, Request] = {}
 MOST_WAIT_S = 600.0
 
@@ -62,7 +64,7 @@ def request(access: str) -> Callable[[Callable[..., Awaitable[Any]]], Callable[.
 
 
 def _parameters(fn: Callable[..., Any]) -> type[msgspec.Struct]:
-    hints = get_type_hints(fn, globals() | {"Host": object})
+    hints = get_type_hints(fn, globals() | {"Host": object}, include_extras=True)
     fields = [
         (name, hints[name]) if parameter.default is parameter.empty else (name, hints[name], parameter.default)
         for name, parameter in inspect.signature(fn).parameters.items()
@@ -79,7 +81,7 @@ async def ask(host: Host, name: str, parameters: dict[str, Any]) -> Any:
     try:
         given = msgspec.convert(parameters, found.parameters, strict=False)
     except msgspec.ValidationError as error:
-        raise DomainError(str(error), place=name, cure=f"See `arthexis {name.replace('.', ' ')} --help`") from None
+        raise invalid(error, name, found.parameters) from None
     return await found.fn(host, **{field: getattr(given, field) for field in given.__struct_fields__})
 
 
@@ -164,9 +166,9 @@ async def stations_show(host: Host, station: str) -> dict[str, Any]:
     """One station with its connectors and its latest statuses."""
 
     def read(db: Connection) -> dict[str, Any]:
-        found = stations.required(db, station)
-        row = next(row for row in stations.rows(db) if row["id"] == found.row)
-        return {**row, "connectors": connectors.rows(db, found.row), "statuses": connectors.history(db, found.row, 20)}
+        row = stations.get(db, station)
+        number = row["id"]
+        return {**row, "connectors": connectors.rows(db, number), "statuses": connectors.history(db, number, 20)}
 
     shown = await host.database.read(read)
     return {**shown, "connected": _connected(host, shown["identity"])}
@@ -350,8 +352,8 @@ async def operations_send(
     action: str,
     payload: dict[str, Any] | None = None,
     wait: float = 0.0,
-    queue_until: datetime | None = None,
-    deadline: datetime | None = None,
+    queue_until: Moment | None = None,
+    deadline: Moment | None = None,
     priority: int = 0,
     requested_by: str = "control",
 ) -> dict[str, Any]:
@@ -368,8 +370,8 @@ async def operations_send_many(
     stations: list[str],
     action: str,
     payload: dict[str, Any] | None = None,
-    queue_until: datetime | None = None,
-    deadline: datetime | None = None,
+    queue_until: Moment | None = None,
+    deadline: Moment | None = None,
     per_second: float | None = None,
     confirm: int | None = None,
     requested_by: str = "control",
@@ -476,14 +478,12 @@ async def tags_add(
     host: Host,
     id_tag: str,
     status: str = "Accepted",
-    expires_at: datetime | None = None,
+    expires_at: Moment | None = None,
     parent_id_tag: str | None = None,
     note: str | None = None,
 ) -> dict[str, Any]:
     """Add an id tag, or change it."""
     at = host.clock.now()
-    if expires_at is not None and expires_at.tzinfo is None:
-        raise DomainError("the time has no zone", place="tag", cure="Write it like 2027-01-31T12:00:00Z")
     await host.journal.write(
         lambda db: tags.add(
             db, id_tag, at, status=status, expires_at=expires_at, parent_id_tag=parent_id_tag, note=note
@@ -549,7 +549,8 @@ async def jobs_retry(host: Host, job: int) -> dict[str, Any]:
 @request("administrator")
 async def tokens_list(host: Host) -> list[dict[str, Any]]:
     """Every API token, without its secret."""
-    return await host.database.read(tokens.rows)
+    at = host.clock.now()
+    return await host.database.read(lambda db: tokens.rows(db, at))
 
 
 @request("administrator")

@@ -48,6 +48,20 @@ class DomainError(ArthexisError):
     exit_status = 5
 
 
+class Invalid(DomainError):
+    """What was asked is not well formed: a member is missing, unknown, of the wrong type or out of range.
+
+    ``member`` is the dotted name of the member at fault, where one is.
+    """
+
+    code = "invalid"
+
+    def __init__(self, problem: str, *, place: str = "", cure: str = "", member: str = "") -> None:
+        """Say what is wrong with which member."""
+        super().__init__(problem, place=place, cure=cure)
+        self.member = member
+
+
 class NotFound(DomainError):
     """The station, tag, transaction or other thing asked for does not exist."""
 
@@ -65,6 +79,13 @@ class Refused(ArthexisError):
     """The node will not do this for this caller or in this mode."""
 
     code = "forbidden"
+    exit_status = 7
+
+
+class Unauthorized(ArthexisError):
+    """Nobody is known to ask: the token is missing, unknown, over or revoked."""
+
+    code = "unauthorized"
     exit_status = 7
 
 

@@ -127,8 +127,10 @@ def register_commands() -> Iterable[Command]:  # type: ignore[empty-body]
 
 @hookspec
 def register_routes() -> Iterable[Route]:  # type: ignore[empty-body]
-    """Add an HTTP route below ``/api/v1``.
+    """Add an HTTP route below ``/api/v1``; what it takes and gives stands in the API document.
 
+    >>> async def prices(request):
+    ...     return {"per_kwh": 0.31}
     >>> @hookimpl
     ... def register_routes():
     ...     yield Route("GET", "/acme/prices", prices, access="viewer")

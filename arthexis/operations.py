@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from arthexis import payloads
 from arthexis.charging import operations as rows
 from arthexis.charging import stations
 from arthexis.charging.ids import folded, uuid7
@@ -29,6 +30,7 @@ from arthexis.ocppj.calls import CallFailed
 from arthexis.ocppj.repair import Unmendable, mend
 from arthexis.plugins.contain import attempt
 from arthexis.plugins.states import Plugin
+from arthexis.validation import whole_numbers
 
 if TYPE_CHECKING:
     from arthexis.host import Host
@@ -42,6 +44,7 @@ QUIET_S: Final = 10.0
 AGAIN_S: Final = 1.0
 TRIES: Final = 600
 MOST_QUEUED: Final = 1_000
+MOST_SAID: Final = 200
 MESSAGE: Final = "message"
 
 
@@ -243,8 +246,18 @@ class Operations:
             "plugin": declared.plugin.full_name,
             "queues": operation.queues,
             "dangerous": operation.dangerous,
-            "schema": _schema(declared),
+            "schema": payloads.schema(operation, declared.message),
         }
+
+    def check_payload(self, action: str, payload: Mapping[str, Any]) -> None:
+        """Refuse a payload that no station can be sent: ``Invalid``, or the ``DomainError`` of the action's check."""
+        declared = self._known(action)
+        payloads.check(declared.operation, declared.message, payload)
+        request = payloads.whole(declared.message, payload)
+        if request is not None and declared.operation.check is not None:
+            _, error = attempt(declared.operation.check, request)
+            if error is not None:
+                raise _as_ours(error, declared.plugin)
 
     def _known(self, action: str) -> Declared:
         found = self.declared.get(action)
@@ -519,18 +532,6 @@ class Operations:
             self._expect(station)
 
 
-def _schema(declared: Declared) -> dict[str, Any]:
-    """The request's JSON Schema; members that the operation fills in by itself are not required."""
-    request = declared.message.request
-    _, components = msgspec.json.schema_components([request], ref_template="#/$defs/{name}")
-    own = components.pop(request.__name__)
-    for member, told in own.get("properties", {}).items():
-        if member in declared.operation.help:
-            own["properties"][member] = {**told, "description": declared.operation.help[member]}
-    required = [name for name in own.get("required", []) if name not in declared.operation.filled]
-    return {**own, "required": required, **({"$defs": components} if components else {})}
-
-
 class _Ended(Exception):
     """The operation was cancelled or ended before its frame left."""
 
@@ -546,10 +547,13 @@ def _completed(db: Connection, declared: Declared, asked: Asked) -> tuple[bytes,
             raise _as_ours(error, declared.plugin)
         payload.update(more or {})
     try:
-        request = msgspec.convert(payload, declared.message.request)
+        request = msgspec.convert(whole_numbers(payload), declared.message.request)
     except msgspec.ValidationError as wrong:
+        payloads.check(operation, declared.message, asked.payload)
         raise DomainError(
-            str(wrong), place=f"{operation.name} payload", cure=f"See `arthexis operations describe {operation.name}`"
+            f"the payload of {operation.name} could not be completed: {wrong}",
+            place=f"{operation.name} payload",
+            cure="Give what is missing yourself",
         ) from None
     if operation.check is not None:
         _, error = attempt(operation.check, request)
@@ -568,8 +572,9 @@ def _as_ours(error: BaseException, plugin: Plugin) -> ArthexisError:
     """What a plugin raised, as an error of ours."""
     if isinstance(error, ArthexisError):
         return error
+    said = next(iter(str(error).splitlines()), "")[:MOST_SAID]
     return PluginError(
-        f"{type(error).__name__}: {error}", place=f"plugin {plugin.name}", cure=f"arthexis plugins info {plugin.name}"
+        f"{type(error).__name__}: {said}", place=f"plugin {plugin.name}", cure=f"arthexis plugins info {plugin.name}"
     )
 
 

@@ -13,6 +13,7 @@ from arthexis.charging import reservations
 from arthexis.charging.receipts import Receipt
 from arthexis.charging.station import Station
 from arthexis.charging.tables import connector, connector_status
+from arthexis.charging.tables import station as station_table
 from arthexis.charging.times import clock_is_wrong
 from arthexis.db.statements import Connection, Prepared
 
@@ -103,12 +104,30 @@ def rows(db: Connection, station_id: int) -> list[dict[str, Any]]:
     return [dict(row) for row in found.mappings()]
 
 
-def history(db: Connection, station_id: int, limit: int = 100) -> list[dict[str, Any]]:
-    """The latest statuses of a station, newest first."""
-    found = db.core.execute(
-        sa.select(connector_status)
-        .where(connector_status.c.station_id == station_id)
-        .order_by(connector_status.c.id.desc())
-        .limit(limit)
+def page(
+    db: Connection, *, station_id: int | None = None, status: str | None = None, after: int = 0, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Connectors of all stations with their current status, behind number ``after``."""
+    wanted = (
+        sa.select(station_table.c.identity.label("station"), connector)
+        .join(station_table, station_table.c.id == connector.c.station_id)
+        .where(connector.c.id > after)
     )
+    if station_id is not None:
+        wanted = wanted.where(connector.c.station_id == station_id)
+    if status is not None:
+        wanted = wanted.where(connector.c.status == status)
+    return [dict(row) for row in db.core.execute(wanted.order_by(connector.c.id).limit(limit)).mappings()]
+
+
+def history(
+    db: Connection, station_id: int, limit: int = 100, *, connector: int | None = None, before: int | None = None
+) -> list[dict[str, Any]]:
+    """The latest statuses of a station, newest first; ``before`` is the number of the last one seen."""
+    wanted = sa.select(connector_status).where(connector_status.c.station_id == station_id)
+    if connector is not None:
+        wanted = wanted.where(connector_status.c.connector == connector)
+    if before is not None:
+        wanted = wanted.where(connector_status.c.id < before)
+    found = db.core.execute(wanted.order_by(connector_status.c.id.desc()).limit(limit))
     return [dict(row) for row in found.mappings()]

@@ -98,6 +98,31 @@ def rows(db: Connection, station: str | None = None, limit: int = 100, after: in
     return [_public(dict(row)) for row in reversed(latest)]
 
 
+def page(
+    db: Connection,
+    *,
+    station: str | None = None,
+    action: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[dict[str, Any]]:
+    """Messages, the latest first; ``before`` is the number of the last one seen."""
+    wanted = sa.select(message)
+    if station is not None:
+        wanted = wanted.where(message.c.station == station)
+    if action is not None:
+        wanted = wanted.where(message.c.action == action)
+    if since is not None:
+        wanted = wanted.where(message.c.at >= since)
+    if until is not None:
+        wanted = wanted.where(message.c.at < until)
+    if before is not None:
+        wanted = wanted.where(message.c.id < before)
+    return [_public(dict(row)) for row in db.core.execute(wanted.order_by(message.c.id.desc()).limit(limit)).mappings()]
+
+
 def _public(row: dict[str, Any]) -> dict[str, Any]:
     for name in ("frame", "answer"):
         row[name] = bytes(row[name]).decode("utf-8", "replace") if row[name] is not None else None

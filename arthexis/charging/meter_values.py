@@ -14,6 +14,7 @@ from sqlalchemy import bindparam as bind
 from arthexis.charging.receipts import Receipt
 from arthexis.charging.station import Station
 from arthexis.charging.tables import meter_value, transaction
+from arthexis.charging.tables import station as station_table
 from arthexis.db.statements import Connection, Prepared
 
 encode = msgspec.json.Encoder().encode
@@ -129,6 +130,37 @@ def of_connector(db: Connection, station_id: int, limit: int = 100) -> list[dict
     wanted = sa.select(meter_value).where(meter_value.c.station_id == station_id)
     found = db.core.execute(wanted.order_by(meter_value.c.id.desc()).limit(limit)).mappings()
     return [{**_public(dict(row)), "samples": msgspec.json.decode(row["samples"])} for row in found]
+
+
+def page(
+    db: Connection,
+    *,
+    station_id: int | None = None,
+    connector: int | None = None,
+    transaction_id: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[dict[str, Any]]:
+    """Readings as they were sent, the latest received first; ``before`` is the number of the last one seen."""
+    wanted = sa.select(station_table.c.identity.label("station"), meter_value).join(
+        station_table, station_table.c.id == meter_value.c.station_id
+    )
+    if station_id is not None:
+        wanted = wanted.where(meter_value.c.station_id == station_id)
+    if connector is not None:
+        wanted = wanted.where(meter_value.c.connector == connector)
+    if transaction_id is not None:
+        wanted = wanted.where(meter_value.c.transaction_id == transaction_id)
+    if since is not None:
+        wanted = wanted.where(meter_value.c.sampled_at >= since)
+    if until is not None:
+        wanted = wanted.where(meter_value.c.sampled_at < until)
+    if before is not None:
+        wanted = wanted.where(meter_value.c.id < before)
+    found = db.core.execute(wanted.order_by(meter_value.c.id.desc()).limit(limit)).mappings()
+    return [{**row, "samples": msgspec.json.decode(row["samples"])} for row in found]
 
 
 def _key(at_raw: str, sample: dict[str, Any]) -> tuple[Any, ...]:

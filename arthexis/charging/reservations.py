@@ -90,6 +90,8 @@ def request(db: Connection, wish: Wish, at: datetime, number: int | None = None)
             place="reservation",
             cure="Mend starts_at or expires_at",
         )
+    if number is not None:
+        _make_room(db, wish, at, number)
     known = db.core.execute(
         sa.select(tag.c.parent_id_tag, tag.c.account_id).where(tag.c.id_tag_key == folded(wish.id_tag))
     )

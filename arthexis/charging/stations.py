@@ -237,11 +237,28 @@ def forget_refused(db: Connection, identity: str) -> None:
 
 
 def rows(db: Connection) -> list[dict[str, Any]]:
-    """Every station as a plain record, without its key."""
+    """Every station as a plain record, without its key, by identity."""
+    return [dict(row) for row in db.core.execute(_shown().order_by("identity")).mappings()]
+
+
+def page(db: Connection, *, registration: str | None = None, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+    """Stations in the order in which they were added, behind number ``after``."""
+    wanted = _shown().where(station.c.id > after)
+    if registration is not None:
+        wanted = wanted.where(station.c.registration == registration)
+    return [dict(row) for row in db.core.execute(wanted.order_by(station.c.id).limit(limit)).mappings()]
+
+
+def get(db: Connection, identity: str) -> dict[str, Any]:
+    """One station as a plain record, without its key; raises ``NotFound``."""
+    found = required(db, identity)
+    return dict(db.core.execute(_shown().where(station.c.id == found.row)).mappings().one())
+
+
+def _shown() -> sa.Select[Any]:
     hidden = {"key_salt", "key_hash", "identity_key"}
     columns = [c for c in station.c if c.name not in hidden]
-    found = db.core.execute(sa.select(*columns, station.c.key_hash.is_not(None).label("has_key")).order_by("identity"))
-    return [dict(row) for row in found.mappings()]
+    return sa.select(*columns, station.c.key_hash.is_not(None).label("has_key"))
 
 
 def refused(db: Connection) -> list[dict[str, Any]]:

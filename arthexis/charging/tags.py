@@ -158,6 +158,22 @@ def rows(db: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in db.core.execute(sa.select(*columns).order_by(tag.c.id_tag)).mappings()]
 
 
+def page(db: Connection, *, status: str | None = None, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+    """Tags in the order in which they were added, behind number ``after``."""
+    wanted = sa.select(tag).where(tag.c.id > after)
+    if status is not None:
+        wanted = wanted.where(tag.c.status == status)
+    return [dict(row) for row in db.core.execute(wanted.order_by(tag.c.id).limit(limit)).mappings()]
+
+
+def get(db: Connection, id_tag: str) -> dict[str, Any]:
+    """One tag; raises ``NotFound``."""
+    row = db.core.execute(sa.select(tag).where(tag.c.id_tag_key == folded(id_tag))).mappings().first()
+    if row is None:
+        raise NotFound(f"no tag {id_tag}", place="tag", cure="See `arthexis tags list`")
+    return dict(row)
+
+
 def unknown(db: Connection) -> list[dict[str, Any]]:
     """The inbox of unknown tags, the latest first."""
     columns = [c for c in unknown_tag.c if c.name != "id_tag_key"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam as bind
@@ -39,12 +39,19 @@ def add(db: Connection, name: str, access: str, at: datetime, expires_at: dateti
     return token
 
 
-def check(db: Connection, token: str, at: datetime) -> str | None:
-    """The access level of a token, or None if it is unknown or over."""
+class Grant(NamedTuple):
+    """What a token allows, and what it is called."""
+
+    access: str
+    name: str
+
+
+def check(db: Connection, token: str, at: datetime) -> Grant | None:
+    """What a token grants, or None if it is unknown or over."""
     row = db.one(FIND, token_hash=_digest(token))
     if row is None or (row[2] is not None and row[2] <= at):
         return None
-    return str(row[1])
+    return Grant(row[1], row[0])
 
 
 def revoke(db: Connection, name: str) -> None:
@@ -53,10 +60,12 @@ def revoke(db: Connection, name: str) -> None:
         raise NotFound(f"no token {name}", place="token", cure="See `arthexis tokens list`")
 
 
-def rows(db: Connection) -> list[dict[str, Any]]:
-    """Every token, without its secret."""
-    columns = (api_token.c.name, api_token.c.access, api_token.c.created_at, api_token.c.expires_at)
-    return [dict(row) for row in db.core.execute(sa.select(*columns).order_by(api_token.c.name)).mappings()]
+def rows(db: Connection, at: datetime, *, after: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
+    """Every token behind number ``after``, without its secret; ``expired`` says whether it is over at ``at``."""
+    columns = (api_token.c.id, api_token.c.name, api_token.c.access, api_token.c.created_at, api_token.c.expires_at)
+    wanted = sa.select(*columns).where(api_token.c.id > after).order_by(api_token.c.id).limit(limit)
+    found = [dict(row) for row in db.core.execute(wanted).mappings()]
+    return [{**row, "expired": row["expires_at"] is not None and row["expires_at"] <= at} for row in found]
 
 
 def _digest(token: str) -> bytes:

@@ -443,9 +443,15 @@ def rows(
     station_id: int | None = None,
     id_tag: str | None = None,
     active: bool | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
     limit: int = 100,
 ) -> list[dict[str, Any]]:
-    """Transactions, the latest first; ``active`` asks for open or closed ones."""
+    """Transactions, the latest first, that started from ``since`` on and before ``until``.
+
+    ``active`` asks for open or closed ones; ``before`` is the id of the last one seen.
+    """
     wanted = sa.select(station_table.c.identity.label("station"), transaction).join(
         station_table, station_table.c.id == _c.station_id
     )
@@ -455,6 +461,12 @@ def rows(
         wanted = wanted.where(_c.id_tag_key == folded(id_tag))
     if active is not None:
         wanted = wanted.where(_c.open.is_(active))
+    if since is not None:
+        wanted = wanted.where(_c.started_at >= since)
+    if until is not None:
+        wanted = wanted.where(_c.started_at < until)
+    if before is not None:
+        wanted = wanted.where(_c.id < before)
     found = db.core.execute(wanted.order_by(_c.id.desc()).limit(limit))
     return [_public(dict(row)) for row in found.mappings()]
 

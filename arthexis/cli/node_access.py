@@ -25,9 +25,11 @@ BY_CODE = {
         errors.ConfigError,
         errors.PluginError,
         errors.DomainError,
+        errors.Invalid,
         errors.NotFound,
         errors.Unavailable,
         errors.Refused,
+        errors.Unauthorized,
     )
 }
 
@@ -80,7 +82,7 @@ def running(folder: Path) -> Control | None:
 def over_http(control: Control, name: str, parameters: dict[str, Any]) -> Any:
     """Ask the running node."""
     where = urlsplit(control.url)
-    patience_s = LONG_TIMEOUT_S if name in LONG else TIMEOUT_S
+    patience_s = (LONG_TIMEOUT_S if name in LONG else TIMEOUT_S) + float(parameters.get("wait", 0.0))
     connection = http.client.HTTPConnection(where.hostname or "127.0.0.1", where.port, timeout=patience_s)
     try:
         connection.request(
@@ -108,7 +110,7 @@ def _told(body: bytes, status: int) -> ArthexisError:
     except msgspec.MsgspecError:
         return Unavailable(f"the node answered {status}: {body[:200].decode('utf-8', 'replace').strip()}")
     kind = BY_CODE.get(problem.get("code", ""), ArthexisError)
-    return kind(problem.get("title", ""), place=problem.get("place", ""), cure=problem.get("cure", ""))
+    return kind(problem.get("detail", ""), place=problem.get("place", ""), cure=problem.get("cure", ""))
 
 
 def _on_files(name: str, parameters: dict[str, Any]) -> Any:

@@ -21,7 +21,7 @@ def list_(as_json: bool) -> None:
     if as_json:
         show.as_json(found)
     else:
-        show.table(found, ("name", "access", "created_at", "expires_at"), "No token yet.")
+        show.table(found, ("name", "access", "created_at", "expires_at", "expired"), "No token yet.")
 
 
 @tokens.command()

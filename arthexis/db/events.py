@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -120,6 +120,37 @@ class EventLog:
 def after(db: Connection, last: int, most: int = 500) -> list[Event]:
     """The events behind number ``last``, oldest first."""
     return [Event(row[0], row[1], row[2], row[3], decode(row[4])) for row in db.all(AFTER, last=last, most=most)]
+
+
+def last(db: Connection) -> int:
+    """The number of the latest event; 0 if there is none."""
+    row = db.one(LAST)
+    return int(row[0]) if row is not None else 0
+
+
+def matching(
+    db: Connection, behind: int, *, kinds: Iterable[str] = (), station: str | None = None, most: int = 500
+) -> tuple[list[Event], int]:
+    """The events behind number ``behind`` of these kinds (``transaction.*`` is all of those) and this station.
+
+    Also the number up to which everything was looked at, from where to go on.
+    """
+    until = last(db)
+    wanted = sa.select(event).where(event.c.id > behind, event.c.id <= until).order_by(event.c.id).limit(most)
+    chosen = [_of_kind(kind) for kind in kinds]
+    if chosen:
+        wanted = wanted.where(sa.or_(*chosen))
+    if station is not None:
+        wanted = wanted.where(event.c.station == station)
+    rows = db.core.execute(wanted).mappings().all()
+    found = [Event(row["id"], row["kind"], row["station"], row["at"], decode(row["data"])) for row in rows]
+    return found, found[-1].id if len(found) == most else max(until, behind)
+
+
+def _of_kind(kind: str) -> sa.ColumnElement[bool]:
+    if kind.endswith(".*"):
+        return event.c.kind.startswith(kind.removesuffix("*"), autoescape=True)
+    return event.c.kind == kind
 
 
 def forget(db: Connection, before: datetime) -> int:

@@ -49,7 +49,7 @@ KINDS: dict[str, tuple[type, Callable[[Any], object]]] = {
     "register_services": (Service, lambda c: c.interface),
     "register_tables": (Tables, lambda c: c.migrations),
     "register_commands": (Command, lambda c: c.name),
-    "register_routes": (Route, lambda c: (c.method, c.path)),
+    "register_routes": (Route, lambda c: c.key),
     "register_jobs": (Job, lambda c: c.name),
     "register_diagnoses": (Diagnosis, lambda c: c.name),
     "register_subscribers": (Subscriber, lambda c: c.name),

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
 from arthexis.charging import tokens
+from arthexis.charging.tokens import Grant
 from arthexis.contributions import ACCESS
+from arthexis.errors import Refused, Unauthorized
 from arthexis.host import Host
 from arthexis.system import is_loopback
 
+T = TypeVar("T")
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Real-IP")
+CONTROL = Grant("administrator", "command line")
+OPEN = Grant("administrator", "open mode")
 
 
 def foreign(request: web.Request) -> str | None:
@@ -43,17 +51,67 @@ def _name(url: str) -> str:
         return ""
 
 
-async def level(host: Host, control_token: str, request: web.Request) -> str | None:
-    """The access level of a request, or None for nobody's."""
-    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        if hmac.compare_digest(token.encode("utf-8", "surrogateescape"), control_token.encode()):
-            return "administrator"
-        at = host.clock.now()
-        return await host.database.read(lambda db: tokens.check(db, token, at))
-    return "administrator" if host.open else None
+class Door:
+    """Looks at the token of each request."""
+
+    def __init__(self, host: Host, control_token: str) -> None:
+        """Let in by this node's tokens, and by the control token of its own commands."""
+        self._host = host
+        self._control_token = control_token.encode()
+        self.closed = False
+        self.at_close: set[Callable[[], None]] = set()
+
+    def close(self) -> None:
+        """The node stops: tell every answer that goes on by itself to end."""
+        self.closed = True
+        for tell in list(self.at_close):
+            tell()
+
+    async def unless_closed(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What ``work`` returns, or None where the node stops before it is done."""
+        closing = asyncio.Event()
+        self.at_close.add(closing.set)
+        working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(closing.wait())
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            self.at_close.discard(closing.set)
+            working.cancel()
+            stopping.cancel()
+
+    async def grant(self, request: web.Request) -> Grant | None:
+        """What a request is granted, or None for nobody's. A wrong token counts for nothing, open node or not."""
+        header = request.headers.get(hdrs.AUTHORIZATION)
+        if header is None:
+            return OPEN if self._host.open else None
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return None
+        if hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._control_token):
+            return CONTROL
+        at = self._host.clock.now()
+        return await self._host.database.read(lambda db: tokens.check(db, token, at))
+
+    async def admit(self, request: web.Request, needed: str) -> Grant:
+        """What a request is granted, if that covers ``needed``; raises ``Unauthorized`` or ``Refused``."""
+        granted = await self.grant(request)
+        if granted is None:
+            raise Unauthorized(
+                "a valid API token is needed", place="Authorization", cure="Make one with `arthexis tokens add NAME`"
+            )
+        if not allows(granted.access, needed):
+            raise Refused(
+                f"this needs the access level {needed}, and the token has {granted.access}",
+                place="Authorization",
+                cure=f"Use a token of the level {needed}",
+            )
+        return granted
 
 
-def allows(level: str | None, needed: str) -> bool:
+DOOR: Final = web.AppKey("door", Door)
+
+
+def allows(level: str, needed: str) -> bool:
     """Whether an access level covers what is needed."""
-    return level is not None and ACCESS.index(level) >= ACCESS.index(needed)
+    return ACCESS.index(level) >= ACCESS.index(needed)

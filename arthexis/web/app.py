@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -11,11 +12,14 @@ from aiohttp import hdrs, web
 
 from arthexis.contributions import Route
 from arthexis.control import REQUESTS, ask
-from arthexis.errors import ArthexisError, DomainError, NotFound, Refused, Unavailable
+from arthexis.errors import ArthexisError, Invalid, PluginError, Refused
 from arthexis.host import Host
-from arthexis.plugins.contain import attempt, told
+from arthexis.plugins.contain import attempt, outcome, told
 from arthexis.plugins.states import Plugin, State
-from arthexis.web.access import allows, foreign, level
+from arthexis.web import document, problems, reference
+from arthexis.web.access import DOOR, Door, foreign
+from arthexis.web.api.serving import contained, served
+from arthexis.web.api.table import ROUTES
 from arthexis.web.page import STYLE, first_page
 
 log = logging.getLogger("arthexis.web")
@@ -29,8 +33,9 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-STATUS: dict[type, int] = {NotFound: 404, Refused: 403, Unavailable: 503, DomainError: 409}
 MOST_BODY = 1 << 20
+API = "/api/v1"
+ENDINGS = frozenset({"node.stop", "node.restart"})
 
 encode = msgspec.json.Encoder().encode
 
@@ -39,13 +44,19 @@ def application(host: Host, control_token: str, stop: Callable[[], None]) -> web
     """The application of a node; ``stop`` is called when an administrator asks the node to stop."""
     pages = Pages(host, control_token, stop)
     app = web.Application(client_max_size=MOST_BODY, middlewares=[pages.guard])
+    app[DOOR] = pages.door
+    app.on_shutdown.append(pages.close)
     app.router.add_get("/", pages.first)
     app.router.add_get("/plain.css", pages.style)
     app.router.add_get("/health", pages.health)
-    app.router.add_post("/api/v1/control/{name}", pages.control)
-    for plugin, route in host.composition.routes:
-        handler = pages.contributed(plugin, route)
-        _, error = attempt(app.router.add_route, route.method, f"/api/v1{route.path}", handler)
+    app.router.add_get("/api/openapi.json", pages.openapi)
+    app.router.add_get("/api/docs", pages.docs)
+    app.router.add_get("/api/errors/{code}", pages.error)
+    app.router.add_post(f"{API}/control/{{name}}", pages.control)
+    for route in ROUTES:
+        _add(app, route, served(host, pages.door, route, route.handler))
+    for plugin, route in pages.contributed:
+        _, error = attempt(_add, app, route, served(host, pages.door, route, contained(host, plugin, route)))
         if error is not None:
             cure = f"Mend it, or run: arthexis plugins disable {plugin.full_name}"
             plugin.fail(State.ACTIVE, f"route {route.method} {route.path}: {told(error)}", cure)
@@ -53,31 +64,52 @@ def application(host: Host, control_token: str, stop: Callable[[], None]) -> web
     return app
 
 
+def _add(app: web.Application, route: Route, handler: Handler) -> None:
+    path = f"{API}{route.path}"
+    if route.method == "GET":
+        app.router.add_get(path, handler, allow_head=route.media == "application/json")
+    else:
+        app.router.add_route(route.method, path, handler)
+
+
 class Pages:
-    """The host's own pages and the API."""
+    """The host's own pages, and what every request goes through."""
 
     def __init__(self, host: Host, control_token: str, stop: Callable[[], None]) -> None:
         """Serve this node."""
         self.host = host
-        self._control_token = control_token
+        self.door = Door(host, control_token)
+        self.contributed = _free(host)
         self._stop = stop
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Stations go to the gate; an open node serves only this machine; errors become problem documents."""
         if self.host.open and (reason := foreign(request)) is not None:
-            return problem(Refused(f"this node is open and does not serve the request: {reason}"))
-        try:
-            if request.headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket":
-                return await self._station(request)
-            response = await handler(request)
-        except ArthexisError as error:
-            response = problem(error)
-        except web.HTTPException as said:
-            said.headers.update(HEADERS)
-            raise
-        response.headers.update(HEADERS)
+            return problems.problem(Refused(f"this node is open and does not serve the request: {reason}"))
+        station = request.headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket"
+        response, error = await outcome(self._station if station else handler, request)
+        if response is None:
+            response = self._failed(request, error)
+        if not response.prepared:
+            response.headers.update(HEADERS)
         return response
+
+    def _failed(self, request: web.Request, error: BaseException | None) -> web.StreamResponse:
+        """What is answered instead of an error; its story stays in the log."""
+        if isinstance(error, ArthexisError):
+            return problems.problem(error)
+        if isinstance(error, web.HTTPException):
+            if not request.path.startswith("/api"):
+                error.headers.update(HEADERS)
+                raise error
+            return problems.of_http(error)
+        log.error("%s %s failed: %s", request.method, request.path, error, exc_info=error)
+        return problems.of_code("internal", "The node failed to answer this; its log says why")
+
+    async def close(self, _app: web.Application) -> None:
+        """The node stops: end what goes on by itself."""
+        self.door.close()
 
     async def _station(self, request: web.Request) -> web.StreamResponse:
         if self.host.composition.recovery:
@@ -90,55 +122,57 @@ class Pages:
         return web.Response(text=first_page(self.host, local=local), content_type="text/html")
 
     async def style(self, _request: web.Request) -> web.StreamResponse:
-        """The first page's style sheet."""
+        """The style sheet of the plain pages."""
         return web.Response(text=STYLE, content_type="text/css")
 
     async def health(self, _request: web.Request) -> web.StreamResponse:
         """Whether the node serves stations: 200, or 503 in recovery and while nothing can be stored."""
         serving = not self.host.composition.recovery and self.host.journal.trouble is None
-        return json_response({"serving": serving}, status=200 if serving else 503)
+        return _json({"serving": serving}, status=200 if serving else 503)
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        return document.document(self.host, ROUTES, self.contributed)
+
+    async def openapi(self, request: web.Request) -> web.StreamResponse:
+        """The API document of this node (OpenAPI 3.1)."""
+        await self.door.admit(request, "viewer")
+        return _json(self._document)
+
+    async def docs(self, request: web.Request) -> web.StreamResponse:
+        """The API document for people."""
+        await self.door.admit(request, "viewer")
+        return web.Response(text=reference.page(self._document), content_type="text/html")
+
+    async def error(self, request: web.Request) -> web.StreamResponse:
+        """What an error code means; the same on every node, so that nobody needs a token for it."""
+        page = problems.explained(request.match_info["code"])
+        if page is None:
+            raise web.HTTPNotFound(text="There is no such error code")
+        return web.Response(text=page, content_type="text/html")
 
     async def control(self, request: web.Request) -> web.StreamResponse:
         """Answer one request of the control table (``arthexis`` commands use this)."""
         name = request.match_info["name"]
         needed = REQUESTS[name].access if name in REQUESTS else "viewer"
-        await self._require(request, "administrator" if name in {"node.stop", "node.restart"} else needed)
-        if name in {"node.stop", "node.restart"}:
+        await self.door.admit(request, "administrator" if name in ENDINGS else needed)
+        if name in ENDINGS:
             if name == "node.restart":
                 self.host.restart_options = _options(await _parameters(request), self.host)
             self.host.loop.call_soon(self._stop)
-            return json_response({"stopping": True})
-        return json_response(await ask(self.host, name, await _parameters(request)))
-
-    def contributed(self, plugin: Plugin, route: Route) -> Handler:
-        """A plugin's route behind the access it asks for, its faults contained."""
-
-        async def handle(request: web.Request) -> web.StreamResponse:
-            await self._require(request, route.access)
-            response, error = await self.host.contain.call(plugin, route.handler, request)
-            if isinstance(error, ArthexisError):
-                raise error
-            if response is None:
-                raise Unavailable(f"plugin {plugin.name} could not answer", cure=f"arthexis plugins info {plugin.name}")
-            return response
-
-        return handle
+            return _json({"stopping": True})
+        return _json(await ask(self.host, name, await _parameters(request)))
 
     async def elsewhere(self, request: web.Request) -> web.StreamResponse:
-        """Say what would have been here."""
+        """Say what would have been here, and with which methods."""
+        allowed = await _methods(request)
+        if allowed and request.method == hdrs.METH_OPTIONS:
+            return web.Response(status=204, headers={hdrs.ALLOW: ", ".join(allowed)})
+        if allowed:
+            raise web.HTTPMethodNotAllowed(request.method, allowed, text=f"{request.method} is not possible here")
         if request.path.startswith("/ocpp/"):
             raise web.HTTPUpgradeRequired(text="This is where a station connects, with a WebSocket (ws://…).\n")
         raise web.HTTPNotFound(text="Nothing is here. See / for what this node offers.\n")
-
-    async def _require(self, request: web.Request, needed: str) -> None:
-        granted = await level(self.host, self._control_token, request)
-        if granted is None:
-            raise web.HTTPUnauthorized(
-                text="Send an API token: Authorization: Bearer …  (arthexis tokens add)\n",
-                headers={hdrs.WWW_AUTHENTICATE: "Bearer"},
-            )
-        if not allows(granted, needed):
-            raise Refused(f"this needs the access level {needed}, the token has {granted}", place="token")
 
 
 def _unserved(reasons: list[str]) -> web.Response:
@@ -154,8 +188,29 @@ def _options(parameters: dict[str, Any], host: Host) -> list[str]:
     if given is None:
         return list(host.started_with)
     if not isinstance(given, list) or not all(isinstance(option, str) for option in given):
-        raise DomainError("options is no list of text", place="node.restart")
+        raise Invalid("options is no list of text", place="node.restart", cure="Send a list of text")
     return given
+
+
+def _free(host: Host) -> list[tuple[Plugin, Route]]:
+    """The plugins' routes without those whose place is the host's: these are counted as their plugin's fault."""
+    taken = {route.key for route in ROUTES}
+    found = []
+    for plugin, route in host.composition.routes:
+        if route.key in taken or route.path.startswith("/control/"):
+            host.contain.count(plugin, PluginError(f"route {route.method} {route.path} is the host's own"))
+        else:
+            found.append((plugin, route))
+    return found
+
+
+async def _methods(request: web.Request) -> list[str]:
+    """The methods with which this path would be served."""
+    allowed: set[str] = set()
+    for resource in request.app.router.resources():
+        if resource.canonical != "/{path}":
+            allowed |= (await resource.resolve(request))[1]
+    return sorted(allowed | {hdrs.METH_OPTIONS}) if allowed else []
 
 
 async def _parameters(request: web.Request) -> dict[str, Any]:
@@ -163,23 +218,8 @@ async def _parameters(request: web.Request) -> dict[str, Any]:
     try:
         return msgspec.json.decode(body, type=dict[str, Any]) if body else {}
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise DomainError(f"the body is no JSON object: {error}", place="request") from None
+        raise Invalid(f"the body is no JSON object: {error}", place="request", cure="Send a JSON object") from None
 
 
-def json_response(value: Any, status: int = 200) -> web.Response:
-    """A JSON answer."""
+def _json(value: Any, status: int = 200) -> web.Response:
     return web.Response(body=encode(value), status=status, content_type="application/json")
-
-
-def problem(error: ArthexisError) -> web.Response:
-    """An error as a problem document (RFC 9457) with a stable code, the place and the cure."""
-    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-    body = {
-        "type": f"urn:arthexis:error:{error.code}",
-        "title": error.problem,
-        "status": status,
-        "code": error.code,
-        "place": error.place,
-        "cure": error.cure,
-    }
-    return web.Response(body=encode(body), status=status, content_type="application/problem+json")

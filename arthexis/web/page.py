@@ -39,6 +39,7 @@ ul.plugins li:first-child { border-top: 0; }
 details summary { cursor: pointer; color: var(--soft); padding: 0.3rem 0; }
 @media (max-width: 40rem) { ul.plugins li { grid-template-columns: minmax(0, 1fr) auto; }
   ul.plugins .told { grid-column: 1 / -1; } section { padding: 0.8rem 0.9rem; } }
+pre { overflow-x: auto; background: var(--url); padding: 0.5rem; border-radius: 6px; }
 """.lstrip()
 
 QUIET = (State.FOUND, State.OFF)

@@ -36,9 +36,6 @@ def check(profile: ChargingProfile, connector: int | None, *, remote_start: bool
     since, until = _time(profile.valid_from, "validFrom"), _time(profile.valid_to, "validTo")
     if since is not None and until is not None and since >= until:
         raise refused("validTo is not after validFrom", "Mend one of them")
-    crooked = check_decimals(profile)
-    if crooked:
-        raise refused(f"{crooked[0]} has more than one decimal", "Round it to one decimal")
 
 
 def _check_purpose(profile: ChargingProfile, connector: int | None, *, remote_start: bool) -> None:
@@ -83,6 +80,9 @@ def _check_schedule(profile: ChargingProfile) -> None:
         raise refused("numberPhases is not 1, 2 or 3", "Mend it")
     if schedule.duration is not UNSET and schedule.duration <= 0:
         raise refused("duration is not positive", "Leave it out, or use seconds above 0")
+    crooked = check_decimals(profile)
+    if crooked:
+        raise refused(f"{crooked[0]} has more than one decimal", "Round it to one decimal")
 
 
 def _time(text: object, member: str) -> datetime | None:

@@ -51,6 +51,7 @@ def register_operations() -> Iterable[Operation]:
         },
         queues=False,
         while_pending=False,
+        named=frozenset({"chargingProfile"}),
         fill=fill,
         check=check,
         follow_up=FollowUp(ACCEPTED, frozenset({"transaction.started"}), START_WITHIN_S, started, "never started"),

@@ -40,6 +40,7 @@ def register_operations() -> Iterable[Operation]:
             "connectorId": "Connector; 0 is the whole station",
             "csChargingProfiles": "The profile, or the name of one; limits in A per phase or W, one decimal",
         },
+        named=frozenset({"csChargingProfiles"}),
         fill=fill,
         check=check,
         finished=finished,

@@ -1,0 +1,64 @@
+"""Plugins over HTTP: what is installed, how it is doing, and what it contributes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from msgspec import Struct
+
+from arthexis import control
+from arthexis.contributions import ApiRequest, Route
+from arthexis.web.api.pages import Page, shaped, whole
+from arthexis.web.api.scalars import text
+
+
+class OfPlugin(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which plugin."""
+
+    plugin: Annotated[str, text("Its name, or distribution:name", 200, examples=["ocpp16.reset"])]
+
+
+class PluginState(Struct, kw_only=True):
+    """A plugin that is installed: its state, and the reason and the cure where something is wrong."""
+
+    name: str
+    distribution: str
+    version: str
+    state: str
+    stage: str | None
+    reason: str
+    cure: str
+    required: bool
+    errors: int
+
+
+class PluginInFull(PluginState, kw_only=True):
+    """A plugin and what it contributes: by kind, and the hooks it implements."""
+
+    offers: dict[str, list[str]]
+    implements: list[str]
+
+
+async def list_(request: ApiRequest) -> Page[PluginState]:
+    """Every plugin."""
+    found: list[dict[str, Any]] = await control.plugins_list(request.host)
+    return whole(PluginState, found)
+
+
+async def show(request: ApiRequest) -> PluginInFull:
+    """One plugin."""
+    return shaped(PluginInFull, await control.plugins_info(request.host, request.params.plugin))
+
+
+ROUTES: Final = (
+    Route("GET", "/plugins", list_, "viewer", "List every plugin that is installed", answer=Page[PluginState]),
+    Route(
+        "GET",
+        "/plugins/{plugin}",
+        show,
+        "viewer",
+        "Show a plugin and what it contributes",
+        params=OfPlugin,
+        answer=PluginInFull,
+    ),
+)
