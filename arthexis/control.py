@@ -78,7 +78,7 @@ async def node_status(host: Host) -> dict[str, Any]:
     running = hasattr(host, "gate")
     return {
         "running": running,
-        "role": host.settings.node.role,
+        "role": host.role_name,
         "open": host.open,
         "stations_connected": len(host.links) if running else 0,
         "recovery": host.composition.recovery,
@@ -226,6 +226,7 @@ async def stations_approve(host: Host, station: str, no_key: bool = False) -> di
         "station": found.identity,
         "urls": host.station_urls(found.identity),
         **_shown(None if known else secret),
+        "kept_key": known and not found.plain,
     }
 
 

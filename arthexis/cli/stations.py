@@ -27,7 +27,7 @@ def list_(as_json: bool) -> None:
     show.table(found, columns, "No station yet. Add one with: arthexis stations add CP-1")
 
 
-@stations.command()
+@stations.command("show")
 @click.argument("station")
 @show.json_option
 def show_(station: str, as_json: bool) -> None:
@@ -41,8 +41,6 @@ def show_(station: str, as_json: bool) -> None:
     click.echo()
     show.table(found["connectors"], ("number", "status", "error_code", "at"), "No connector has reported yet.")
 
-
-show_.name = "show"
 
 
 @stations.command()
@@ -117,6 +115,9 @@ def _credentials(found: dict[str, Any], *, as_json: bool) -> None:
     click.echo(f"Station {found['station']}")
     for url in found["urls"]:
         click.echo(f"  URL          {url}")
+    if found.get("kept_key"):
+        click.echo(f"  key          the one it has; for a new one: arthexis stations key {found['station']}")
+        return
     if found["key_hex"] is None:
         click.echo("  key          none: it connects without one, so anybody who reaches this node can pose as it")
         return
