@@ -12,12 +12,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aiohttp.web import Request, StreamResponse
+    from aiohttp.web import StreamResponse
     from msgspec import Struct
     from sqlalchemy import MetaData
 
     from arthexis.charging.station import Station
-    from arthexis.db.events import Event
     from arthexis.ocppj.inbound import Call
 
 
@@ -121,11 +120,14 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An HTTP route below ``/api/v1``; ``access`` is the least access level that may use it."""
+    """An HTTP route below ``/api/v1``: ``async (request)`` or ``async (request, ctx)``.
+
+    ``access`` is the least access level that may use it: viewer, operator or administrator.
+    """
 
     method: str
     path: str
-    handler: Callable[[Request], Awaitable[StreamResponse]]
+    handler: Callable[..., Awaitable[StreamResponse]]
     access: str = "operator"
 
 
@@ -138,8 +140,11 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """A durable reader of events: at least once, in order per station, waiting while its plugin is off."""
+    """A durable reader of events: at least once, in order per station, waiting while its plugin is off.
+
+    Its handler is ``async (event)`` or ``async (event, ctx)``.
+    """
 
     name: str
     kinds: frozenset[str]
-    handler: Callable[[Event], Awaitable[None]]
+    handler: Callable[..., Awaitable[None]]

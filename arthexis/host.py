@@ -27,7 +27,7 @@ from arthexis.db.engine import Database
 from arthexis.db.events import Event, Told
 from arthexis.db.journal import Journal
 from arthexis.errors import PluginError, Unavailable
-from arthexis.lifespans import Lifespans
+from arthexis.lifespans import Context, Lifespans, context_of
 from arthexis.ocppj.dialect import dialects
 from arthexis.ocppj.gate import Gate
 from arthexis.ocppj.link import GOING_AWAY, Link
@@ -229,6 +229,10 @@ class Host:
     def service(self, interface: type[S]) -> S | None:
         """The implementation of an interface of ``arthexis.services``, or None if no plugin offers one."""
         return self._services.get(interface)  # type: ignore[return-value]
+
+    def context(self, plugin: Plugin) -> Context:
+        """What handlers of a plugin get: its settings, this node, the journal, the clock and a logger."""
+        return context_of(plugin, self)
 
     def admits_pending(self) -> bool:
         """Whether unknown stations are let in to wait for approval just now."""

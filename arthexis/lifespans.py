@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,23 @@ class Context:
         """Run a task beside everything else; it is cancelled when the node stops."""
         return self.host.spawn(work, f"{self.plugin.name}: {name}")
 
+    def fitted(self, handler: Callable[..., Any], arguments: int = 1) -> Callable[..., Any]:
+        """A handler of so many arguments; one that takes one more gets this context as its last."""
+        try:
+            parameters = inspect.signature(handler).parameters.values()
+        except (TypeError, ValueError):
+            return handler
+        positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+        if len(positional) <= arguments:
+            return handler
+        return lambda *given: handler(*given, self)
+
+
+def context_of(plugin: Plugin, host: Host) -> Context:
+    """The context of a plugin on a node."""
+    logger = logging.getLogger(f"arthexis.plugins.{plugin.name}")
+    return Context(plugin, plugin.settings, host, host.journal, host.clock, logger)
+
 
 class Lifespans:
     """The open lifespans of a node's plugins."""
@@ -68,8 +86,7 @@ class Lifespans:
     async def _open(self, plugin: Plugin) -> bool:
         """Open one; False if it should be tried again later."""
         host = self._host
-        logger = logging.getLogger(f"arthexis.plugins.{plugin.name}")
-        context = Context(plugin, plugin.settings, host, host.journal, host.clock, logger)
+        context = context_of(plugin, host)
         make = next(fn for owner, fn in host.composition.hooks["lifespan"] if owner is plugin)
         lifespan, error = attempt(make, context)
         if error is None and not isinstance(lifespan, AbstractAsyncContextManager):

@@ -84,8 +84,9 @@ class Readers:
     async def _deliver(self, plugin: Plugin, subscriber: Subscriber, event: Event) -> None:
         """Hand one event over; a handler that fails is asked again, then the event is given up, loudly."""
         pause_s = PAUSE_S
+        handler = self._host.context(plugin).fitted(subscriber.handler)
         for _ in range(TRIES):
-            _, error = await self._host.contain.timed(HANDLE_S, plugin, subscriber.handler, event)
+            _, error = await self._host.contain.timed(HANDLE_S, plugin, handler, event)
             if error is None:
                 return
             await asyncio.sleep(pause_s)

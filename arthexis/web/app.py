@@ -100,10 +100,11 @@ class Pages:
 
     def contributed(self, plugin: Plugin, route: Route) -> Handler:
         """A plugin's route behind the access it asks for, its faults contained."""
+        handler = self.host.context(plugin).fitted(route.handler)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             await self._require(request, route.access)
-            response, error = await self.host.contain.call(plugin, route.handler, request)
+            response, error = await self.host.contain.call(plugin, handler, request)
             if isinstance(error, ArthexisError):
                 raise error
             if response is None:
