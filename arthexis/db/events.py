@@ -31,9 +31,13 @@ AFTER = Prepared(
 )
 CURSOR = Prepared(sa.select(subscriber.c.last_event_id).where(subscriber.c.name == sa.bindparam("name")))
 MOVE = Prepared(
-    lambda insert: insert(subscriber).on_conflict_do_update(
-        index_elements=["name"],
-        set_={"last_event_id": sa.bindparam("last_event_id"), "at": sa.bindparam("at", type_=subscriber.c.at.type)},
+    lambda insert: (
+        insert(subscriber)
+        .values(**{column.name: sa.bindparam(column.name) for column in subscriber.c})
+        .on_conflict_do_update(
+            index_elements=["name"],
+            set_={"last_event_id": sa.bindparam("last_event_id"), "at": sa.bindparam("at", type_=subscriber.c.at.type)},
+        )
     )
 )
 OLD = Prepared(sa.delete(event).where(event.c.at < sa.bindparam("before", type_=event.c.at.type)))
