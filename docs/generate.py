@@ -236,8 +236,9 @@ def _errors() -> str:
 
 def _kinds(kind: type[errors.ArthexisError]) -> Iterator[type[errors.ArthexisError]]:
     for below in kind.__subclasses__():
-        yield below
-        yield from _kinds(below)
+        if below.__module__.startswith("arthexis."):
+            yield below
+            yield from _kinds(below)
 
 
 def _http(kind: type) -> int:
