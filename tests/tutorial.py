@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import re
 import subprocess
 import sys
 import sysconfig
+import time
 import venv
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+STARTED_S = 30.0
 FILE = re.compile(r"`(?P<path>[\w./]+)`:\n\n```\w+\n(?P<text>.*?)```\n", re.DOTALL)
 SHELL = re.compile(r"^```sh\n(?P<lines>.*?)^```\n", re.DOTALL | re.MULTILINE)
 
@@ -65,11 +69,40 @@ class Environment:
 
 
 def environment(folder: Path, *, editable: bool) -> Environment:
-    """An environment that sees what is installed here; of what is installed editably only if ``editable``."""
+    """An environment that sees what is installed here; without ``editable`` nothing of this clone, only what it needs."""
     venv.create(folder, with_pip=False)
-    made = Environment(folder, folder / "home")
     site = next(folder.glob("lib/python*/site-packages"), folder / "Lib" / "site-packages")
-    ours = sysconfig.get_path("purelib")
-    line = f"import site; site.addsitedir({ours!r})" if editable else ours
-    (site / "zz_outside.pth").write_text(line + "\n", "utf-8")
-    return made
+    ours = Path(sysconfig.get_path("purelib"))
+    if editable:
+        (site / "zz_outside.pth").write_text(f"import site; site.addsitedir({str(ours)!r})\n", "utf-8")
+    else:
+        for there in ours.iterdir():
+            if "arthexis" not in there.name and there.suffix != ".pth":
+                (site / there.name).symlink_to(there, target_is_directory=there.is_dir())
+    return Environment(folder, folder / "home")
+
+
+class Running:
+    """A node of an environment as a process of its own, on a free port, until the block ends."""
+
+    def __init__(self, made: Environment, *options: str) -> None:
+        self._made = made
+        self._options = options
+
+    async def __aenter__(self) -> int:
+        made = self._made
+        command = [str(made.python), "-m", "arthexis", "start", "--open", "--port", "0", *self._options]
+        self._log = (made.folder / "node.log").open("wb")
+        self._node = subprocess.Popen(
+            command, env=made.environ, cwd=made.folder, stdout=self._log, stderr=subprocess.STDOUT
+        )
+        until = time.monotonic() + STARTED_S
+        while not (made.home / "control.json").exists():
+            assert self._node.poll() is None and time.monotonic() < until, (made.folder / "node.log").read_text("utf-8")
+            await asyncio.sleep(0.05)
+        return int(json.loads((made.home / "control.json").read_bytes())["url"].rpartition(":")[2])
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self._made.run, "stop")
+        self._node.wait(STARTED_S)
+        self._log.close()

@@ -42,7 +42,6 @@ def show_(station: str, as_json: bool) -> None:
     show.table(found["connectors"], ("number", "status", "error_code", "at"), "No connector has reported yet.")
 
 
-
 @stations.command()
 @click.argument("station")
 @click.option("--no-key", is_flag=True, help="Let it connect without a key (a plain station).")
