@@ -23,7 +23,7 @@ import msgspec
 import pluggy
 
 import arthexis
-from arthexis import config, control, errors, hookspecs, roles, testing
+from arthexis import control, errors, hookspecs, roles, testing
 from arthexis.cli.main import COMMANDS, main
 from arthexis.config import SECTIONS
 from arthexis.contributions import Fault

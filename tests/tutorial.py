@@ -69,7 +69,7 @@ class Environment:
 
 
 def environment(folder: Path, *, editable: bool) -> Environment:
-    """An environment that sees what is installed here; without ``editable`` nothing of this clone, only what it needs."""
+    """An environment that sees what is installed here; without ``editable`` only what this clone needs."""
     venv.create(folder, with_pip=False)
     site = next(folder.glob("lib/python*/site-packages"), folder / "Lib" / "site-packages")
     ours = Path(sysconfig.get_path("purelib"))
@@ -98,7 +98,8 @@ class Running:
         )
         until = time.monotonic() + STARTED_S
         while not (made.home / "control.json").exists():
-            assert self._node.poll() is None and time.monotonic() < until, (made.folder / "node.log").read_text("utf-8")
+            if self._node.poll() is not None or time.monotonic() > until:
+                raise AssertionError((made.folder / "node.log").read_text("utf-8"))
             await asyncio.sleep(0.05)
         return int(json.loads((made.home / "control.json").read_bytes())["url"].rpartition(":")[2])
 
