@@ -232,7 +232,7 @@ class Host:
 
     def context(self, plugin: Plugin) -> Context:
         """What handlers of a plugin get: its settings, this node, the journal, the clock and a logger."""
-        return context_of(plugin, self)
+        return context_of(self, plugin)
 
     def admits_pending(self) -> bool:
         """Whether unknown stations are let in to wait for approval just now."""

@@ -51,8 +51,8 @@ class Context:
         return lambda *given: handler(*given, self)
 
 
-def context_of(plugin: Plugin, host: Host) -> Context:
-    """The context of a plugin on a node."""
+def context_of(host: Host, plugin: Plugin) -> Context:
+    """The context of a plugin on this node."""
     logger = logging.getLogger(f"arthexis.plugins.{plugin.name}")
     return Context(plugin, plugin.settings, host, host.journal, host.clock, logger)
 
@@ -86,7 +86,7 @@ class Lifespans:
     async def _open(self, plugin: Plugin) -> bool:
         """Open one; False if it should be tried again later."""
         host = self._host
-        context = context_of(plugin, host)
+        context = context_of(host, plugin)
         make = next(fn for owner, fn in host.composition.hooks["lifespan"] if owner is plugin)
         lifespan, error = attempt(make, context)
         if error is None and not isinstance(lifespan, AbstractAsyncContextManager):
