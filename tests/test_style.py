@@ -12,7 +12,7 @@ GENERATED = {ROOT / "plugins/ocpp16/src/arthexis_ocpp16/messages.py"}
 CONTAIN = ROOT / "arthexis/plugins/contain.py"
 MOST_LINES = 50
 MEDIAN_LINES = 12
-MOST_IN_MODULE = 500
+MOST_IN_MODULE = 750
 OPENERS = {"open", "read_text", "write_text", "fdopen", "NamedTemporaryFile", "TemporaryFile"}
 FOREIGN = {"os.open", "webbrowser.open", "distribution.read_text"}
 SPEAKERS = ("arthexis/cli/",)
@@ -201,9 +201,14 @@ def test_tasks_are_started_by_the_host() -> None:
     loose = [
         place(path, node)
         for path, node in nodes(ast.Call)
-        if _called(node) in {"asyncio.create_task", "create_task", "loop.create_task"}
+        if _called(node) in {"asyncio.create_task", "create_task", "loop.create_task"} and not _client(path)
     ]
     assert loose == []
+
+
+def _client(path: Path) -> bool:
+    """The simulator is a client in a process of its own; no host is there."""
+    return "arthexis_simulator" in path.parts
 
 
 def test_times_are_aware() -> None:
