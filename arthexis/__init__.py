@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arthexis.charging import connectors, meter_values, stations, tags, transactions
+    from arthexis.charging import connectors, meter_values, reservations, stations, tags, transactions
     from arthexis.charging.decisions import Admission, Authorization, ConnectionRequest, Registration
     from arthexis.charging.meter_values import Reading
     from arthexis.charging.receipts import Receipt
@@ -20,13 +20,21 @@ if TYPE_CHECKING:
     from arthexis.clock import Clock
     from arthexis.contributions import (
         Action,
+        Asked,
         Command,
         Config,
         DataTransfer,
+        Diagnosis,
+        Ended,
         Fault,
+        Finding,
+        FollowUp,
+        Job,
         Message,
+        Operation,
         Protocol,
         Route,
+        Seen,
         Service,
         Subscriber,
         Tables,
@@ -43,7 +51,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "arthexis.charging": ("connectors", "meter_values", "stations", "tags", "transactions"),
+    "arthexis.charging": ("connectors", "meter_values", "reservations", "stations", "tags", "transactions"),
     "arthexis.charging.decisions": ("Admission", "Authorization", "ConnectionRequest", "Registration"),
     "arthexis.charging.meter_values": ("Reading",),
     "arthexis.charging.receipts": ("Receipt",),
@@ -53,13 +61,21 @@ _HOMES = {
     "arthexis.clock": ("Clock",),
     "arthexis.contributions": (
         "Action",
+        "Asked",
         "Command",
         "Config",
         "DataTransfer",
+        "Diagnosis",
+        "Ended",
         "Fault",
+        "Finding",
+        "FollowUp",
+        "Job",
         "Message",
+        "Operation",
         "Protocol",
         "Route",
+        "Seen",
         "Service",
         "Subscriber",
         "Tables",
@@ -79,6 +95,7 @@ __all__ = [
     "Action",
     "Admission",
     "ArthexisError",
+    "Asked",
     "Authorization",
     "Call",
     "CallFailed",
@@ -90,11 +107,17 @@ __all__ = [
     "ConnectionRequest",
     "Context",
     "DataTransfer",
+    "Diagnosis",
     "DomainError",
+    "Ended",
     "Event",
     "Fault",
+    "Finding",
+    "FollowUp",
+    "Job",
     "Message",
     "NotFound",
+    "Operation",
     "Prepared",
     "Protocol",
     "Reading",
@@ -102,6 +125,7 @@ __all__ = [
     "Registration",
     "Reject",
     "Route",
+    "Seen",
     "Service",
     "Station",
     "Subscriber",
@@ -113,6 +137,7 @@ __all__ = [
     "hookimpl",
     "meter_values",
     "parse_utc",
+    "reservations",
     "station_table",
     "stations",
     "tags",

@@ -6,17 +6,23 @@ composing, naming both distributions.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from aiohttp.web import StreamResponse
     from msgspec import Struct
     from sqlalchemy import MetaData
 
     from arthexis.charging.station import Station
+    from arthexis.db.events import Event
+    from arthexis.db.statements import Connection
+    from arthexis.host import Host
+    from arthexis.lifespans import Context
     from arthexis.ocppj.inbound import Call
 
 
@@ -79,6 +85,89 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """An operation that somebody asks for: the station's row and identity, and the payload as far as it was given.
+
+    ``payload`` is plain OCPP JSON in camel case; ``host`` is the node.
+    """
+
+    host: Host
+    station_id: int
+    station: str
+    payload: Mapping[str, Any]
+    requested_by: str = "node"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An operation that has ended: ``state`` is how; ``answer`` the station's answer, or None where there is none."""
+
+    host: Host
+    station_id: int
+    station: str
+    payload: Mapping[str, Any]
+    state: str
+    answer: Any
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Something that came of an operation after its answer: in a few words, and whether that was the last of it."""
+
+    said: str
+    done: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """What an operation leads to after its answer, recognised by the station's own events.
+
+    Awaited for ``within_s`` seconds after one of the answers in ``after``; ``fits`` is asked for each event of
+    ``kinds`` ("message" is a CALL that was answered). ``missing`` is what is said when nothing came.
+    """
+
+    after: frozenset[str]
+    kinds: frozenset[str]
+    within_s: float
+    fits: Callable[[Mapping[str, Any], Event], Seen | None]
+    missing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A CALL of ours to a station, declared once: the API and the command line offer it by themselves.
+
+    ``name`` is the action, whose request and answer the protocol describes; ``help`` tells of its members by wire name,
+    with units; ``filled`` names those that may be left out because we fill them in. ``queues`` false: never kept for a
+    station that is offline. ``resend``: may be sent again after a crash. ``dangerous``: for many stations at once their
+    number must be confirmed. ``while_pending`` false: refused while the station's registration is Pending.
+
+    ``prepare`` may ask hooks and returns what else the payload needs; ``fill`` completes the payload in the commit that
+    queues the operation; ``check`` looks at the whole request (all three may raise ``DomainError``); ``finished`` runs
+    in the commit that ends it. ``shown`` masks what must not be kept: only its result is stored and logged, so that an
+    operation it has masked cannot wait for an offline station.
+    """
+
+    name: str
+    summary: str
+    protocol: str = "ocpp1.6"
+    help: Mapping[str, str] = field(default_factory=dict)
+    filled: frozenset[str] = frozenset()
+    queues: bool = True
+    resend: bool = False
+    dangerous: bool = False
+    while_pending: bool = True
+    timeout_s: float | None = None
+    prepare: Callable[[Asked], Awaitable[Mapping[str, Any]]] | None = None
+    fill: Callable[[Connection, Asked], Mapping[str, Any]] | None = None
+    check: Callable[[Any], None] | None = None
+    shown: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    finished: Callable[[Connection, Ended], None] | None = None
+    follow_up: FollowUp | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DataTransfer:
     """A vendor's message: ``async (station, data)`` or ``async (station, data, ctx)``.
 
@@ -91,6 +180,23 @@ class DataTransfer:
     message_id: str | None
     handler: Callable[..., Any]
     data: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a station that may explain it: ``wrong`` if it wants to be mended, and a command for that."""
+
+    said: str
+    wrong: bool = False
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What a plugin knows of a station for ``arthexis why``: ``look(db, station)`` yields findings, and only reads."""
+
+    name: str
+    look: Callable[[Connection, Station], Iterable[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +242,23 @@ class Config:
     """The msgspec Struct of a plugin's settings, section ``[plugins.<name>]`` of arthexis.toml."""
 
     struct: type[Struct]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work that is done later or regularly: ``async (ctx, args)`` with what it was put with; it may run twice.
+
+    Put by ``host.jobs.put(db, name, args, run_at=…, key=…)`` within a commit, or every ``every_s`` seconds by itself.
+    A try that raises or takes longer than ``timeout_s`` is repeated ``retries`` times, after ``backoff_s`` doubled
+    each time; then the job has failed and waits for an operator.
+    """
+
+    name: str
+    handler: Callable[[Context, dict[str, Any]], Awaitable[None]]
+    every_s: float | None = None
+    retries: int = 5
+    backoff_s: float = 5.0
+    timeout_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,24 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from arthexis.charging import connectors, keys, messages, meter_values, stations, tags, tokens, transactions
+from arthexis.charging import (
+    connectors,
+    keys,
+    messages,
+    meter_values,
+    operations,
+    reservations,
+    stations,
+    tags,
+    tokens,
+    transactions,
+)
 from arthexis.charging.ids import folded
-from arthexis.db import backup, migrate
+from arthexis.db import backup, jobs, migrate
 from arthexis.db.statements import Connection
-from arthexis.errors import DomainError, NotFound
+from arthexis.errors import DomainError, NotFound, Unavailable
+from arthexis.operations import Wish
+from arthexis.why import why
 
 if TYPE_CHECKING:
     from arthexis.host import Host
@@ -35,6 +48,7 @@ class Request:
 
 
 REQUESTS: dict[str, Request] = {}
+MOST_WAIT_S = 600.0
 
 
 def request(access: str) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
@@ -151,6 +165,12 @@ async def stations_show(host: Host, station: str) -> dict[str, Any]:
 
     shown = await host.database.read(read)
     return {**shown, "connected": _connected(host, shown["identity"])}
+
+
+@request("viewer")
+async def stations_why(host: Host, station: str) -> dict[str, Any]:
+    """What may explain a station's behaviour, what wants to be mended first, and the next command to try."""
+    return await why(host, station)
 
 
 @request("operator")
@@ -285,6 +305,101 @@ def _check_zone(zone: str) -> None:
         raise DomainError(f"no time zone {zone!r}", place="station", cure="Use an IANA name: Europe/Berlin") from None
 
 
+# ---------------------------------------------------------------------- operations
+
+
+def _serving(host: Host) -> None:
+    """Raise ``Unavailable`` where no node runs that could reach a station."""
+    if not hasattr(host, "gate"):
+        raise Unavailable("no node is running, so no station can be reached", cure="Start it: arthexis start")
+
+
+@request("operator")
+async def operations_send(
+    host: Host,
+    station: str,
+    action: str,
+    payload: dict[str, Any] | None = None,
+    wait: float = 0.0,
+    queue_until: datetime | None = None,
+    deadline: datetime | None = None,
+    priority: int = 0,
+    requested_by: str = "control",
+) -> dict[str, Any]:
+    """Tell a station something; the operation's record, after at most ``wait`` seconds for its end."""
+    _serving(host)
+    wish = Wish(priority, queue_until, deadline, requested_by=requested_by)
+    uid = await host.operations.send(station, action, payload or {}, wish)
+    return await host.operations.wait(uid, min(wait, MOST_WAIT_S))
+
+
+@request("operator")
+async def operations_send_many(
+    host: Host,
+    stations: list[str],
+    action: str,
+    payload: dict[str, Any] | None = None,
+    queue_until: datetime | None = None,
+    deadline: datetime | None = None,
+    per_second: float | None = None,
+    confirm: int | None = None,
+    requested_by: str = "control",
+) -> dict[str, Any]:
+    """Tell many stations the same; a result for each, and the batch under which their ends are found."""
+    _serving(host)
+    wish = Wish(0, queue_until, deadline, requested_by=requested_by)
+    return await host.operations.send_many(
+        stations, action, payload or {}, wish, per_second=per_second, confirm=confirm
+    )
+
+
+@request("viewer")
+async def operations_show(host: Host, operation: str, wait: float = 0.0) -> dict[str, Any]:
+    """One operation, after at most ``wait`` seconds for its end."""
+    return await host.operations.wait(operation, min(wait, MOST_WAIT_S))
+
+
+@request("operator")
+async def operations_cancel(host: Host, operation: str) -> dict[str, Any]:
+    """End an operation that was not sent yet."""
+    _serving(host)
+    return await host.operations.cancel(operation)
+
+
+@request("viewer")
+async def operations_list(
+    host: Host,
+    station: str | None = None,
+    action: str | None = None,
+    state: str | None = None,
+    batch: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[dict[str, Any]]:
+    """Operations, the latest first."""
+
+    def read(db: Connection) -> list[dict[str, Any]]:
+        row = stations.required(db, station).row if station is not None else None
+        return operations.rows(
+            db,
+            station_id=row,
+            states=None if state is None else [state],
+            action=action,
+            batch=batch,
+            before=before,
+            limit=min(limit, 1000),
+        )
+
+    return await host.database.read(read)
+
+
+@request("viewer")
+async def operations_describe(host: Host, action: str | None = None) -> list[dict[str, Any]]:
+    """What stations can be told: each operation with the JSON Schema of its request, its members explained."""
+    names = sorted(host.operations.declared) if action is None else [action]
+    return [host.operations.describe(name) for name in names]
+
+
 # ---------------------------------------------------------------------- transactions, tags, messages
 
 
@@ -361,6 +476,42 @@ async def messages_list(
 ) -> list[dict[str, Any]]:
     """The latest frames as they went over the wire, oldest first."""
     return await host.database.read(lambda db: messages.rows(db, station, min(limit, 1000), after))
+
+
+@request("viewer")
+async def reservations_list(
+    host: Host, station: str | None = None, state: str | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Reservations, the latest first."""
+
+    def read(db: Connection) -> list[dict[str, Any]]:
+        row = stations.required(db, station).row if station is not None else None
+        return reservations.rows(db, station_id=row, state=state, limit=min(limit, 1000))
+
+    return await host.database.read(read)
+
+
+@request("viewer")
+async def reservations_show(host: Host, reservation: int) -> dict[str, Any]:
+    """One reservation."""
+    return await host.database.read(lambda db: reservations.get(db, reservation))
+
+
+@request("viewer")
+async def jobs_list(
+    host: Host, name: str | None = None, state: str | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Jobs, the latest first."""
+    return await host.database.read(lambda db: jobs.rows(db, name=name, state=state, limit=min(limit, 1000)))
+
+
+@request("operator")
+async def jobs_retry(host: Host, job: int) -> dict[str, Any]:
+    """Run a job that has failed for good once more."""
+    at = host.clock.now()
+    await host.journal.write(lambda db: jobs.retry(db, job, at))
+    host.jobs.wake()
+    return {"job": job, "state": "waiting"}
 
 
 # ---------------------------------------------------------------------- tokens and the database

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
         Command,
         Config,
         DataTransfer,
+        Diagnosis,
+        Job,
+        Operation,
         Protocol,
         Route,
         Service,
@@ -67,6 +70,16 @@ def register_actions() -> Iterable[Action]:  # type: ignore[empty-body]
     >>> @hookimpl
     ... def register_actions():
     ...     yield Action("Heartbeat", heartbeat, early=True)
+    """
+
+
+@hookspec
+def register_operations() -> Iterable[Operation]:  # type: ignore[empty-body]
+    """Tell stations something: a CALL of ours that the API and ``arthexis send`` then offer.
+
+    >>> @hookimpl
+    ... def register_operations():
+    ...     yield Operation("Reset", "Restart the station", help={"type": "Soft ends sessions first"}, dangerous=True)
     """
 
 
@@ -135,6 +148,30 @@ def register_subscribers() -> Iterable[Subscriber]:  # type: ignore[empty-body]
 
 
 @hookspec
+def register_jobs() -> Iterable[Job]:  # type: ignore[empty-body]
+    """Have work done later, regularly, and again where it fails.
+
+    >>> async def tidy(ctx, args):
+    ...     ctx.log.info("tidied %s", args)
+    >>> @hookimpl
+    ... def register_jobs():
+    ...     yield Job("acme.tidy", tidy, every_s=3600)
+    """
+
+
+@hookspec
+def register_diagnoses() -> Iterable[Diagnosis]:  # type: ignore[empty-body]
+    """Tell ``arthexis why`` what this plugin knows of a station.
+
+    >>> def look(db, station):
+    ...     yield Finding("has an Acme modem of 2019", wrong=True, command="arthexis send CP-1 Reset --type Hard")
+    >>> @hookimpl
+    ... def register_diagnoses():
+    ...     yield Diagnosis("acme.modem", look)
+    """
+
+
+@hookspec
 async def decide_connection(request: ConnectionRequest) -> Admission | None:
     """Admit or refuse a socket after its credentials were checked; a failure refuses.
 
@@ -163,6 +200,26 @@ async def decide_authorization(station: Station, id_tag: str, starting: bool) ->
     >>> @hookimpl
     ... async def decide_authorization(station, id_tag, starting):
     ...     return Authorization("Accepted") if id_tag == "GUEST" else None
+    """
+
+
+@hookspec
+async def decide_connector(station: Station, id_tag: str, free: Sequence[int]) -> int | None:
+    """Choose the connector of a reservation that names none; ``free`` are those it may be, the best match first.
+
+    >>> @hookimpl
+    ... async def decide_connector(station, id_tag, free):
+    ...     return free[-1]
+    """
+
+
+@hookspec
+async def on_reservation_changed(event: Event) -> None:
+    """A reservation reached another state.
+
+    >>> @hookimpl
+    ... async def on_reservation_changed(event):
+    ...     print(event.data["reservation_id"], event.data["state"])
     """
 
 
@@ -233,6 +290,16 @@ async def on_transaction_stopped(event: Event) -> None:
     >>> @hookimpl
     ... async def on_transaction_stopped(event):
     ...     print(event.data["energy_wh"], event.data["reason"])
+    """
+
+
+@hookspec
+async def on_operation_finished(event: Event) -> None:
+    """An operation ended: ``state`` is the station's own word, or error, timed out, station gone and so on.
+
+    >>> @hookimpl
+    ... async def on_operation_finished(event):
+    ...     print(event.station, event.data["action"], event.data["state"])
     """
 
 

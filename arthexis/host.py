@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import os
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -22,15 +22,18 @@ from arthexis.charging.station import Station
 from arthexis.clock import Clock
 from arthexis.config import Settings
 from arthexis.db import events as event_log
+from arthexis.db import jobs as job_rows
 from arthexis.db import migrate
 from arthexis.db.engine import Database
 from arthexis.db.events import Event, Told
 from arthexis.db.journal import Journal
 from arthexis.errors import PluginError, Unavailable
+from arthexis.jobs import Jobs
 from arthexis.lifespans import Context, Lifespans, context_of
 from arthexis.ocppj.dialect import dialects
 from arthexis.ocppj.gate import Gate
 from arthexis.ocppj.link import GOING_AWAY, Link
+from arthexis.operations import Operations
 from arthexis.plugins.compose import Composition
 from arthexis.plugins.contain import Contain
 from arthexis.plugins.registry import Deciders, tell
@@ -49,6 +52,7 @@ RETRY_BOOT_S = 30
 SEEN_S = 10.0
 HOUSEKEEPING_S = 60.0
 KEEP_EVENTS = timedelta(days=30)
+KEEP_JOBS = timedelta(days=7)
 MOST_UNTOLD = 10_000
 PEPPER_BYTES = 32
 LIVE = {
@@ -57,6 +61,8 @@ LIVE = {
     "transaction.started": "on_transaction_started",
     "transaction.metered": "on_transaction_metered",
     "transaction.stopped": "on_transaction_stopped",
+    "operation.finished": "on_operation_finished",
+    "reservation.changed": "on_reservation_changed",
 }
 
 
@@ -98,6 +104,8 @@ class Host:
         self._telling = False
         self._lifespans = Lifespans(self)
         self._readers = Readers(self)
+        self.operations = Operations(self)
+        self.jobs = Jobs(self)
         self._services = {service.interface: service.implementation for _, service in composition.services}
         self._deciders = self._decide_tables()
 
@@ -107,6 +115,7 @@ class Host:
             "decide_connection": (Admission, Admission(False, "a plugin failed to decide")),
             "decide_boot": (Registration, None),
             "decide_authorization": (Authorization, Authorization("Invalid")),
+            "decide_connector": (int, None),
         }
         hooks = self.composition.hooks
         return {
@@ -127,6 +136,8 @@ class Host:
             self.spawn(work, name)
         await self._lifespans.open()
         self._readers.start()
+        await self.operations.start()
+        await self.jobs.start()
 
     async def open_files(self) -> None:
         """Open the data folder, migrated: enough to read and change what is stored, without serving anybody."""
@@ -269,6 +280,12 @@ class Host:
         answer: Authorization | None = await deciders.ask(station, id_tag, starting) if deciders else None
         return answer
 
+    async def decide_connector(self, station: Station, id_tag: str, free: Sequence[int]) -> int | None:
+        """The connector for a reservation that names none: the best match, or another free one that a plugin chose."""
+        deciders = self._deciders["decide_connector"]
+        answer: int | None = await deciders.ask(station, id_tag, free) if deciders and free else None
+        return answer if answer in free else next(iter(free), None)
+
     # ------------------------------------------------------------------ telling
 
     def count_unreadable(self, station: Station, reason: str) -> None:
@@ -288,10 +305,12 @@ class Host:
 
     def tell_connected(self, link: Link) -> None:
         """A station came."""
+        self.operations.connected(link)
         self._queue("on_connected", link.station)
 
     def tell_disconnected(self, link: Link, reason: str) -> None:
         """A station went, and no newer socket has its identity."""
+        self.operations.wake(link.station.id)
         log.info("%s disconnected: %s", link.station.id, reason, extra={"station": link.station.id})
         self._queue("on_disconnected", link.station, reason)
 
@@ -310,6 +329,7 @@ class Host:
     def _committed(self, told: Told) -> None:
         """After a commit: live hooks are queued, durable readers woken, watchers (event streams) told."""
         self._readers.wake()
+        self.operations.committed(told)
         for event in told.events(self._live) if self._live else ():
             self._queue(LIVE[event.kind], event)
         for event in told.events() if self.watchers else ():
@@ -369,6 +389,7 @@ class Host:
                 while await self.journal.write(trim, slow=True):
                     log.debug("trimmed the message log")
                 await self.journal.write(forget, slow=True)
+                await self.journal.write(partial(job_rows.forget, before=now - KEEP_JOBS), slow=True)
             except Unavailable as error:
                 log.warning("housekeeping waits: %s", error)
 

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as bind
 
+from arthexis.charging import reservations
 from arthexis.charging.receipts import Receipt
 from arthexis.charging.station import Station
 from arthexis.charging.tables import connector, connector_status
@@ -83,6 +84,7 @@ def report(db: Connection, station: Station, status: Status, receipt: Receipt) -
     if changed:
         told = {"connector": status.connector, "status": status.status, "error_code": status.error_code}
         db.event("status.changed", station.id, told)
+        reservations.reported(db, station.row, status.connector, status.status, receipt.received_at)
     return bool(changed)
 
 

@@ -182,6 +182,11 @@ def required(db: Connection, identity: str) -> Found:
     return found
 
 
+def has_booted(db: Connection, row: int) -> bool:
+    """Whether a BootNotification of this station was ever stored."""
+    return db.core.execute(sa.select(station.c.booted_at).where(station.c.id == row)).scalar() is not None
+
+
 def seen(db: Connection, heard: list[tuple[int, datetime]]) -> None:
     """These stations were last heard at these times."""
     db.many(SEEN, [{"row": row, "last_seen_at": at} for row, at in heard])

@@ -189,6 +189,68 @@ message = sa.Table(
     sa.Index(None, "station", "id"),
 )
 
+reservation = sa.Table(
+    "reservation",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, comment="the OCPP reservationId, never reused"),
+    sa.Column("uid", sa.Text, nullable=False, unique=True, comment="UUIDv7, for other nodes"),
+    sa.Column("station_id", sa.ForeignKey(station.c.id), nullable=False),
+    sa.Column("connector", sa.Integer, nullable=False, comment="0: any connector of the station"),
+    sa.Column("id_tag", sa.Text, nullable=False),
+    sa.Column("id_tag_key", sa.Text, nullable=False),
+    sa.Column("parent_id_tag", sa.Text),
+    sa.Column("account_id", sa.ForeignKey(account.c.id)),
+    sa.Column("starts_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("said", sa.Text, comment="why it is in this state, where that is not plain"),
+    sa.Column("transaction_id", sa.Integer, comment="the transaction that used it"),
+    sa.Column("requested_by", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    sa.Index(None, "station_id", "state"),
+    sqlite_autoincrement=True,
+)
+
+reservation_minute = sa.Table(
+    "reservation_minute",
+    metadata,
+    sa.Column("station_id", sa.ForeignKey(station.c.id), primary_key=True),
+    sa.Column("connector", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("minute", sa.Integer, primary_key=True, autoincrement=False, comment="minutes since 1970, UTC"),
+    sa.Column("reservation_id", sa.ForeignKey(reservation.c.id), nullable=False, index=True),
+)
+
+operation = sa.Table(
+    "operation",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("uid", sa.Text, nullable=False, unique=True, comment="UUIDv7, for other nodes; the OCPP message id too"),
+    sa.Column("batch", sa.Text, comment="the uid that operations sent to many stations at once have in common"),
+    sa.Column("station_id", sa.ForeignKey(station.c.id), nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("payload", sa.Text, nullable=False, comment="the request as it goes over the wire, JSON"),
+    sa.Column("state", sa.Text, nullable=False, comment="queued, sent, or how it ended"),
+    sa.Column("priority", sa.Integer, nullable=False, comment="higher goes first"),
+    sa.Column("requested_by", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("send_after", UtcDateTime, comment="not before then"),
+    sa.Column("queue_until", UtcDateTime, comment="waits for an offline station until then; null: not at all"),
+    sa.Column("expires_at", UtcDateTime, comment="not sent after then"),
+    sa.Column("sent_at", UtcDateTime),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("answer", sa.Text, comment="the station's answer verbatim, JSON"),
+    sa.Column("error_code", sa.Text),
+    sa.Column("error_text", sa.Text),
+    sa.Column("repairs", sa.Text, comment="what was mended in the answer, JSON list"),
+    sa.Column("follow_up", sa.Text, comment="what came of it afterwards; null: nothing is expected"),
+    sa.Column("follow_up_at", UtcDateTime),
+    sa.Column("follow_up_until", UtcDateTime, comment="awaited until then; null: over"),
+    sa.Index(None, "station_id", "id"),
+    sa.Index(None, "state"),
+    sa.Index(None, "batch"),
+)
+
 api_token = sa.Table(
     "api_token",
     metadata,

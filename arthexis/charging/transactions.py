@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam as bind
 
-from arthexis.charging import tags
+from arthexis.charging import reservations, tags
 from arthexis.charging.decisions import Authorization
 from arthexis.charging.ids import folded, uuid7
 from arthexis.charging.receipts import Receipt
@@ -190,6 +190,9 @@ def start(
         if tags.charging_elsewhere(db, told.id_tag):
             decided = Authorization("ConcurrentTx", decided.expires_at, decided.parent_id_tag)
     row = _insert(db, station, told, receipt, decided, register)
+    if decided.status == "Accepted":
+        at = receipt.received_at
+        reservations.used(db, station.row, told.connector, told.reservation_id, told.id_tag, row, at)
     db.event(
         "transaction.started",
         station.id,

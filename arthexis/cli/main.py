@@ -23,9 +23,13 @@ COMMANDS = {
     "config": ("config", "config"),
     "db": ("db", "db"),
     "stations": ("stations", "stations"),
+    "why": ("stations", "why"),
+    "send": ("operations", "send"),
+    "operations": ("operations", "operations"),
     "transactions": ("transactions", "transactions"),
     "tags": ("tags", "tags"),
     "messages": ("messages", "messages"),
+    "jobs": ("jobs", "jobs"),
     "tokens": ("tokens", "tokens"),
 }
 

@@ -42,6 +42,22 @@ def show_(station: str, as_json: bool) -> None:
     show.table(found["connectors"], ("number", "status", "error_code", "at"), "No connector has reported yet.")
 
 
+@click.command()
+@click.argument("station")
+@show.json_option
+def why(station: str, as_json: bool) -> None:
+    """Tell what may explain a station's behaviour, and what to try next."""
+    found = ask("stations.why", station=station)
+    if as_json:
+        show.as_json(found)
+        return
+    click.echo(f"{found['station']}")
+    for finding in found["findings"]:
+        click.echo(f"  {'!' if finding['wrong'] else ' '} {show.plain(finding['said'])}")
+    if found["next"]:
+        click.echo(f"Next: {show.plain(found['next'])}")
+
+
 @stations.command()
 @click.argument("station")
 @click.option("--no-key", is_flag=True, help="Let it connect without a key (a plain station).")

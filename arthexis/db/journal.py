@@ -32,7 +32,7 @@ T = TypeVar("T")
 Write = Callable[[Connection], Any]
 Entry = tuple[Write, "asyncio.Future[Any] | None", bool]
 Outcome = tuple[Any, "BaseException | None"]
-Stored = tuple[list[Outcome], "Told | None"]
+Stored = tuple[list[Outcome], "Told | None", list[Callable[[], None]]]
 
 MOST_IN_COMMIT = {"sqlite": 1_000, "postgresql": 64}
 LOCKED_FOR_S = 60.0
@@ -183,9 +183,11 @@ class Journal:
             if outcomes is None:
                 db.raw("ROLLBACK")
                 self._begin(db)
-                outcomes = [self._alone(db, fn) for fn, _, _ in batch]
+                outcomes = [db.apart(fn) for fn, _, _ in batch]
             self._store_gathered(db)
-            return outcomes, self._events.store(db, self.clock.now())
+            told = self._events.store(db, self.clock.now())
+            afterwards, db.afterwards = db.afterwards, []
+            return outcomes, told, afterwards
         except self._errors as error:
             return error  # type: ignore[no-any-return]
 
@@ -211,6 +213,7 @@ class Journal:
     def _begin(self, db: Connection) -> None:
         db.events.clear()
         db.gathered.clear()
+        db.afterwards.clear()
         db.raw(self.database.begin)
 
     def _together(self, db: Connection, batch: list[Entry]) -> list[Outcome] | None:
@@ -222,17 +225,6 @@ class Journal:
                 return None
             outcomes.append(outcome)
         return outcomes
-
-    def _alone(self, db: Connection, fn: Write) -> Outcome:
-        """Run one function under its own savepoint."""
-        events, gathered = len(db.events), len(db.gathered)
-        db.raw("SAVEPOINT entry")
-        value, error = attempt(fn, db)
-        if error is not None:
-            del db.events[events:], db.gathered[gathered:]
-            db.raw("ROLLBACK TO SAVEPOINT entry")
-        db.raw("RELEASE SAVEPOINT entry")
-        return value, error
 
     def _store_gathered(self, db: Connection) -> None:
         """Write the rows that were gathered by this commit's functions and on the loop, kind by kind."""
@@ -255,7 +247,7 @@ class Journal:
         self._locked_since = None
         self.commits += 1
         self.entries += len(batch)
-        outcomes, told = stored
+        outcomes, told, afterwards = stored
         for (_, waiter, _), (value, error) in zip(batch, outcomes, strict=True):
             if waiter is None:
                 if error is not None:
@@ -268,6 +260,8 @@ class Journal:
                 waiter.set_exception(_told(error) if isinstance(error, self._errors) else error)
         if told is not None and self.on_events is not None:
             self.on_events(told)
+        for call in afterwards:
+            call()
         self._turn()
 
     def _not_stored(self, batch: list[Entry], failure: BaseException | None) -> None:

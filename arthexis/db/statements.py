@@ -7,12 +7,15 @@ values. Everything that is not on the message's path may use plain Core through 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from arthexis.plugins.contain import attempt
+
+T = TypeVar("T")
 Row = tuple[Any, ...]
 Convert = Callable[[Any], Any]
 
@@ -69,12 +72,13 @@ class Connection:
     Every function must be re-runnable: it may run twice if the first commit could not be made.
     """
 
-    __slots__ = ("_cursor", "_dialect", "core", "events", "gathered")
+    __slots__ = ("_cursor", "_dialect", "afterwards", "core", "events", "gathered")
 
     def __init__(self, core: sa.Connection) -> None:
         """Stand on an open SQLAlchemy connection."""
         self.core = core
         self.events: list[tuple[str, str | None, dict[str, Any]]] = []
+        self.afterwards: list[Callable[[], None]] = []
         self.gathered: list[tuple[Prepared, dict[str, Any]]] = []
         self._dialect = core.dialect
         self._cursor = core.connection.cursor()
@@ -113,9 +117,24 @@ class Connection:
         """Store a row at the end of this commit, together with all others of its kind."""
         self.gathered.append((statement, row))
 
+    def apart(self, fn: Callable[[Connection], T]) -> tuple[T | None, BaseException | None]:
+        """Run ``fn`` under a savepoint of its own; if it fails, nothing that it did stays and its error comes back."""
+        events, gathered, afterwards = len(self.events), len(self.gathered), len(self.afterwards)
+        self.raw("SAVEPOINT apart")
+        value, error = attempt(fn, self)
+        if error is not None:
+            del self.events[events:], self.gathered[gathered:], self.afterwards[afterwards:]
+            self.raw("ROLLBACK TO SAVEPOINT apart")
+        self.raw("RELEASE SAVEPOINT apart")
+        return value, error
+
     def event(self, kind: str, station: str | None, data: dict[str, Any]) -> None:
         """Record an event in this very commit; live and durable readers get it after it."""
         self.events.append((kind, station, data))
+
+    def afterward(self, call: Callable[[], None]) -> None:
+        """Have something called on the loop once this commit is made, and not at all if it is not."""
+        self.afterwards.append(call)
 
     def close(self) -> None:
         """Give the cursor back."""

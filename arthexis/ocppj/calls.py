@@ -17,14 +17,18 @@ log = logging.getLogger("arthexis.ocppj")
 
 
 class CallFailed(DomainError):
-    """A CALL of ours that brought no answer to use; ``outcome`` is error, timed out, station gone or invalid answer."""
+    """A CALL of ours that brought no answer to use; ``outcome`` is error, timed out, station gone or invalid answer.
+
+    ``error_code`` is the code of the station's CALLERROR, if that is what it answered.
+    """
 
     code = "call-failed"
 
-    def __init__(self, outcome: str, problem: str) -> None:
+    def __init__(self, outcome: str, problem: str, error_code: str | None = None) -> None:
         """Say how it ended and what the station said, if anything."""
         super().__init__(problem, place=outcome)
         self.outcome = outcome
+        self.error_code = error_code
 
 
 class Calls:
@@ -49,20 +53,40 @@ class Calls:
 
     async def ask(self, action: str, payload: Any, timeout_s: float | None = None) -> dict[str, Any]:
         """Send a CALL and return the payload of its CALLRESULT; raises ``CallFailed``."""
+        return _object(await self.exchange(action, payload, timeout_s=timeout_s))
+
+    async def exchange(
+        self,
+        action: str,
+        payload: Any,
+        *,
+        message_id: str | None = None,
+        timeout_s: float | None = None,
+        before: Callable[[], Awaitable[None]] | None = None,
+        shown: Any = None,
+    ) -> bytes:
+        """Send a CALL and return the bytes of the answer's payload; raises ``CallFailed``.
+
+        ``before`` is awaited when it is this CALL's turn, before the frame leaves; what it raises ends the CALL.
+        ``shown`` is the payload as the message log keeps it, where that must not be all of it.
+        """
         if self._lock is None:
             self._lock = asyncio.Lock()
         async with self._lock:
             if self._gone is not None:
                 raise CallFailed("station gone", self._gone)
-            raw = await self._exchange(action, payload, timeout_s or self._timeout_s)
-        return _object(raw)
+            if before is not None:
+                await before()
+            frame = frames.call(message_id := message_id or uuid7(), action, payload)
+            kept = frame if shown is None else frames.call(message_id, action, shown)
+            return await self._exchange(frame, kept, action, message_id, timeout_s or self._timeout_s)
 
-    async def _exchange(self, action: str, payload: Any, timeout_s: float) -> bytes:
-        message_id = uuid7()
+    async def _exchange(self, frame: bytes, kept: bytes, action: str, message_id: str, timeout_s: float) -> bytes:
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting, self._raw = (message_id, answer), None
-        frame = frames.call(message_id, action, payload)
         try:
+            if self._gone is not None:
+                raise CallFailed("station gone", self._gone)
             async with asyncio.timeout(timeout_s):
                 await self._send(frame)
                 return await answer
@@ -70,7 +94,7 @@ class Calls:
             raise CallFailed("timed out", f"no answer to {action} within {timeout_s:g} s") from None
         finally:
             self._waiting = None
-            self._log(frame, self._raw, message_id, action)
+            self._log(kept, self._raw, message_id, action)
 
     def settle(self, frame: frames.Result | frames.Error, raw: bytes) -> bool:
         """Give an answer to the CALL that waits for it; False if none does (late, or never asked)."""
@@ -81,7 +105,7 @@ class Calls:
         if isinstance(frame, frames.Result):
             self._waiting[1].set_result(frame.payload)
         else:
-            self._waiting[1].set_exception(CallFailed("error", f"{frame.code}: {frame.description}"[:255]))
+            self._waiting[1].set_exception(CallFailed("error", frame.description[:255], frame.code[:50]))
         return True
 
     def gone(self, reason: str) -> None:

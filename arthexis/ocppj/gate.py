@@ -248,6 +248,7 @@ class Gate:
         if before is not None:
             log.info("%s reconnected; its older socket is closed", link.station.id, extra={"station": link.station.id})
             before.calls.gone("replaced by a newer connection")
+            self.host.operations.connected(link)
             self.host.spawn(before.close(POLICY, "replaced by a newer connection"), f"closing {link.station.id}")
         else:
             self.host.tell_connected(link)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("arthexis.ocppj")
 
 MOST_WAITING: Final = 64
+MOST_ID: Final = 255
 CROWDED_S: Final = 0.05
 TEXT: Final = WSMsgType.TEXT
 CLOSE_BINARY: Final = 1003
@@ -57,10 +59,13 @@ class Link:
         "busy_since",
         "calls",
         "dialect",
+        "expects",
         "heard",
         "host",
         "late",
+        "opened",
         "remote",
+        "spoken",
         "station",
         "ws",
     )
@@ -77,7 +82,9 @@ class Link:
         self._limits = host.settings.stations
         self.calls = Calls(self._send, self._limits.call_timeout_s, self._log_call)
         self._time = host.loop.time
-        self.heard = self._time()
+        self.heard = self.opened = self._time()
+        self.spoken = False
+        self.expects: Callable[[str, str], None] | None = None
         self.busy_since = 0.0
         self.late = False
         self._tokens = self._limits.frames_burst
@@ -154,7 +161,8 @@ class Link:
     async def _other(self, frame: frames.Frame, data: bytes) -> None:
         """An answer to a CALL of ours, or something that is no frame at all."""
         if isinstance(frame, (frames.Result, frames.Error)):
-            self.calls.settle(frame, data)
+            if not self.calls.settle(frame, data):
+                self.log(data, None, frame.message_id[:MOST_ID], None)
         elif isinstance(frame, frames.Unreadable):
             self.host.count_unreadable(self.station, frame.reason)
             answer = None
@@ -180,6 +188,11 @@ class Link:
             self.log(frame.frame, wire, frame.message_id, frame.action)
         self.busy_since = 0.0
         await self._send(wire)
+        if not self.spoken:
+            self.spoken = True
+            self.host.operations.wake(self.station.id)
+        if self.expects is not None:
+            self.expects(self.station.id, frame.action)
 
     def _unready(self, frame: frames.Call) -> bytes:
         """The answer to an action that nobody here answers."""

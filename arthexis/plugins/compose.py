@@ -15,6 +15,9 @@ from arthexis.contributions import (
     Action,
     Command,
     DataTransfer,
+    Diagnosis,
+    Job,
+    Operation,
     Protocol,
     Route,
     Service,
@@ -30,6 +33,7 @@ HOOKS = (
     "decide_connection",
     "decide_boot",
     "decide_authorization",
+    "decide_connector",
     "on_connected",
     "on_disconnected",
     "on_booted",
@@ -37,6 +41,8 @@ HOOKS = (
     "on_transaction_started",
     "on_transaction_metered",
     "on_transaction_stopped",
+    "on_operation_finished",
+    "on_reservation_changed",
     "on_message",
     "on_plugin_changed",
     "lifespan",
@@ -72,6 +78,11 @@ class Composition:
         return self.contributions.get("register_actions", [])
 
     @property
+    def operations(self) -> list[tuple[Plugin, Operation]]:
+        """What stations can be told."""
+        return self.contributions.get("register_operations", [])
+
+    @property
     def data_transfers(self) -> list[tuple[Plugin, DataTransfer]]:
         """The vendors' messages."""
         return self.contributions.get("register_data_transfers", [])
@@ -100,6 +111,16 @@ class Composition:
     def subscribers(self) -> list[tuple[Plugin, Subscriber]]:
         """Durable readers of events."""
         return self.contributions.get("register_subscribers", [])
+
+    @property
+    def jobs(self) -> list[tuple[Plugin, Job]]:
+        """Work that is done later or regularly."""
+        return self.contributions.get("register_jobs", [])
+
+    @property
+    def diagnoses(self) -> list[tuple[Plugin, Diagnosis]]:
+        """What plugins know of a station."""
+        return self.contributions.get("register_diagnoses", [])
 
     @property
     def recovery(self) -> list[str]:

@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
+from arthexis.errors import DomainError, Unavailable
 from arthexis.plugins.states import Plugin, State
 
 log = logging.getLogger("arthexis.plugins")
 
 T = TypeVar("T")
 MOST_FAULTS = 100
+ON_PURPOSE = (DomainError, Unavailable)
 LOUD = 5
 
 
@@ -75,9 +77,14 @@ class Contain:
     async def call(
         self, plugin: Plugin, fn: Callable[..., Awaitable[T]], *args: Any
     ) -> tuple[T | None, BaseException | None]:
-        """Await a plugin's coroutine function; what it returned, or what it raised. Cancellation passes through."""
+        """Await a plugin's coroutine function; what it returned, or what it raised. Cancellation passes through.
+
+        A ``DomainError`` (it refuses) and ``Unavailable`` (what it needs is not there) are no faults of the plugin.
+        """
         try:
             return await fn(*args), None
+        except ON_PURPOSE as said:
+            return None, said
         except (Exception, SystemExit) as error:  # noqa: BLE001 - contained here so that nobody else has to
             self.count(plugin, error)
             return None, error
@@ -94,6 +101,8 @@ class Contain:
             late.__cause__ = error
             self.count(plugin, late)
             return None, late
+        except ON_PURPOSE as said:
+            return None, said
         except (Exception, SystemExit) as error:  # noqa: BLE001 - contained here so that nobody else has to
             self.count(plugin, error)
             return None, error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ from arthexis.contributions import (
     Command,
     Config,
     DataTransfer,
+    Diagnosis,
+    Job,
+    Operation,
     Protocol,
     Route,
     Service,
@@ -28,6 +32,8 @@ from arthexis.contributions import (
 )
 from arthexis.plugins.contain import Contain, collect
 from arthexis.plugins.states import Plugin, State
+
+log = logging.getLogger("arthexis.plugins")
 
 DECIDE_S = 1.0
 DECIDE_TOGETHER_S = 3.0
@@ -41,11 +47,14 @@ KINDS: dict[str, tuple[type, Callable[[Any], object]]] = {
     "register_config": (Config, lambda c: c),
     "register_protocols": (Protocol, lambda c: c.subprotocol),
     "register_actions": (Action, lambda c: (c.protocol, c.name)),
+    "register_operations": (Operation, lambda c: (c.protocol, c.name)),
     "register_data_transfers": (DataTransfer, lambda c: (c.vendor_id, c.message_id)),
     "register_services": (Service, lambda c: c.interface),
     "register_tables": (Tables, lambda c: c.migrations),
     "register_commands": (Command, lambda c: c.name),
     "register_routes": (Route, lambda c: (c.method, c.path)),
+    "register_jobs": (Job, lambda c: c.name),
+    "register_diagnoses": (Diagnosis, lambda c: c.name),
     "register_subscribers": (Subscriber, lambda c: c.name),
 }
 
@@ -191,4 +200,6 @@ class Deciders:
 async def tell(contain: Contain, implementations: Iterable[Implementation], *args: Any) -> None:
     """Tell everybody, one after the other; a fault is counted and the next is told."""
     for plugin, fn in implementations:
-        await contain.timed(TELL_S, plugin, fn, *args)
+        _, error = await contain.timed(TELL_S, plugin, fn, *args)
+        if error is not None:
+            log.warning("plugin %s was not told: %s", plugin.name, error, extra={"plugin": plugin.name})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from arthexis import Action, Call, Connection, Registration, Station, hookimpl, stations
+from arthexis_ocpp16 import configuration
 from arthexis_ocpp16.messages import BootNotification, BootNotificationAnswer
 from arthexis_ocpp16.reading import given
 
@@ -18,6 +19,7 @@ async def boot_notification(station: Station, call: Call[BootNotification]) -> B
         at = call.record.received_at
         if station.known:
             stations.boot(db, station.row, station.id, fields, registration.status, at)
+            configuration.booted(db, station.row)
         else:
             stations.refuse(db, station.id, call.remote, "waits for approval", at, fields)
         return _answer(call, registration)

@@ -38,6 +38,7 @@ async def data_transfer(station: Station, call: Call[DataTransfer]) -> DataTrans
         db.run(
             DATA_TRANSFER,
             station_id=station.row,
+            outbound=False,
             vendor_id=told.vendor_id,
             message_id=given(told.message_id),
             data=given(told.data),

@@ -9,6 +9,7 @@ from msgspec import UNSET
 from arthexis import Action, Call, Connection, Station, hookimpl, meter_values, transactions
 from arthexis_ocpp16.messages import StopTransaction, StopTransactionAnswer
 from arthexis_ocpp16.reading import given, id_tag_info, readings, said, transaction
+from arthexis_ocpp16.tables import SESSION_OVER
 
 DEFAULT_REASON = "Local"
 
@@ -31,6 +32,7 @@ async def stop_transaction(station: Station, call: Call[StopTransaction]) -> Sto
     def store(db: Connection) -> StopTransactionAnswer:
         stopped = transactions.stop(db, station, stop, call.record, policy, admit_unknown=call.host.open)
         meter_values.insert(db, station, stopped.connector, stopped.id, stopped.id, data, call.record, with_stop=True)
+        db.run(SESSION_OVER, station_id=station.row, transaction_id=stopped.id)
         return StopTransactionAnswer(id_tag_info(stopped.authorization) if stopped.authorization else UNSET)
 
     return await call.write(store)

@@ -1,0 +1,139 @@
+"""Jobs: work declared once by a plugin, run in this process from a durable table, tried again where it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from arthexis.contributions import Job
+from arthexis.db import jobs as rows
+from arthexis.db.jobs import Due
+from arthexis.db.statements import Connection
+from arthexis.errors import NotFound, Unavailable
+from arthexis.lifespans import context_of
+from arthexis.plugins.states import Plugin
+
+if TYPE_CHECKING:
+    from arthexis.host import Host
+
+log = logging.getLogger("arthexis.jobs")
+
+AT_ONCE: Final = 8
+MOST_SLEEP_S: Final = 60.0
+MOST_BACKOFF_S: Final = 3_600.0
+AGAIN_S: Final = 1.0
+EVERY: Final = "every"
+"""The key under which a job with an interval waits for its next turn."""
+
+
+class Jobs:
+    """The in-process runner: one waiting task, at most ``AT_ONCE`` running ones."""
+
+    def __init__(self, host: Host) -> None:
+        """Know what plugins declare; nothing runs before ``start``."""
+        self._host = host
+        self._woken = asyncio.Event()
+        self._running: set[asyncio.Task[Any]] = set()
+        self.declared: dict[str, tuple[Plugin, Job]] = {
+            job.name: (plugin, job) for plugin, job in host.composition.jobs
+        }
+
+    async def start(self) -> None:
+        """Take up what a node that died left running, and begin."""
+        host, at = self._host, self._host.clock.now()
+        await host.journal.write(lambda db: rows.recover(db, at))
+        for name, (_, job) in self.declared.items():
+            if job.every_s is not None:
+                await self._schedule(name, at + timedelta(seconds=job.every_s), first=True)
+        host.spawn(self._run(), "jobs")
+
+    def put(
+        self,
+        db: Connection,
+        name: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        run_at: datetime | None = None,
+        key: str | None = None,
+    ) -> int:
+        """Have a job run once this commit is made; see ``arthexis.db.jobs.put``. Raises ``NotFound``."""
+        if name not in self.declared:
+            raise NotFound(
+                f"no job {name}", place="jobs", cure=f"There are {', '.join(sorted(self.declared)) or 'none'}"
+            )
+        number = rows.put(db, name, self._host.clock.now(), args or {}, run_at=run_at, key=key)
+        db.afterward(self.wake)
+        return number
+
+    def wake(self) -> None:
+        """Look again: a job may be due."""
+        self._woken.set()
+
+    async def _run(self) -> None:
+        """Take what is due, sleep until something is."""
+        names = list(self.declared)
+        while names:
+            self._woken.clear()
+            try:
+                pause_s = await self._turn(names)
+            except Unavailable as failure:
+                log.warning("jobs wait: %s", failure)
+                pause_s = AGAIN_S
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def _turn(self, names: list[str]) -> float:
+        """Start what is due; for how many seconds nothing else will be."""
+        host, now = self._host, self._host.clock.now()
+        next_at = await host.database.read(lambda db: rows.next_at(db, names))
+        if next_at is None:
+            return MOST_SLEEP_S
+        free = AT_ONCE - len(self._running)
+        if next_at > now or free <= 0:
+            return min(MOST_SLEEP_S, max(AGAIN_S if free <= 0 else 0.0, (next_at - now).total_seconds()))
+        for due in await host.journal.write(lambda db: rows.take(db, names, now, free)):
+            task = host.spawn(self._one(due), f"job {due.name}")
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+        return 0.0
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        self._woken.set()
+
+    async def _one(self, due: Due) -> None:
+        """Run one job and say how it ended."""
+        plugin, job = self.declared[due.name]
+        context = context_of(self._host, plugin)
+        _, error = await self._host.contain.timed(job.timeout_s, plugin, job.handler, context, due.args)
+        now = self._host.clock.now()
+        if error is None:
+            await self._host.journal.write(lambda db: rows.end(db, due.id, rows.DONE, now))
+        elif due.tries <= job.retries:
+            pause = timedelta(seconds=min(job.backoff_s * 2 ** (due.tries - 1), MOST_BACKOFF_S))
+            await self._host.journal.write(lambda db: rows.again(db, due.id, now + pause, _said(error)))
+        else:
+            log.error("job %s failed for good: %s", due.name, _said(error))
+            await self._host.journal.write(lambda db: rows.end(db, due.id, rows.FAILED, now, _said(error)))
+        if job.every_s is not None and (error is None or due.tries > job.retries):
+            await self._schedule(due.name, now + timedelta(seconds=job.every_s), first=False)
+
+    async def _schedule(self, name: str, run_at: datetime, *, first: bool) -> None:
+        """Put a recurring job's next turn; at a start, one that waits already keeps its time."""
+
+        def put(db: Connection) -> None:
+            waiting = [row for row in rows.rows(db, name=name, state=rows.WAITING) if row["key"] == EVERY]
+            if not (first and waiting):
+                rows.put(db, name, self._host.clock.now(), {}, run_at=run_at, key=EVERY)
+
+        await self._host.journal.write(put)
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:500]

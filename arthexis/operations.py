@@ -1,0 +1,589 @@
+"""Operations on their way: one line for each station, a row before every frame, one end for every row.
+
+What is asked for is stored, waits its turn, is marked as sent before its frame leaves, and ends once. What a crash
+leaves as sent is never sent again, unless its operation says that this is safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from arthexis.charging import operations as rows
+from arthexis.charging import stations
+from arthexis.charging.ids import folded, uuid7
+from arthexis.charging.operations import Draft, Outcome, Queued
+from arthexis.contributions import Asked, Ended, FollowUp, Message, Operation, Seen
+from arthexis.db.events import Event, Told
+from arthexis.db.statements import Connection
+from arthexis.errors import ArthexisError, DomainError, NotFound, PluginError, Unavailable
+from arthexis.ocppj.calls import CallFailed
+from arthexis.ocppj.repair import Unmendable, mend
+from arthexis.plugins.contain import attempt
+from arthexis.plugins.states import Plugin
+
+if TYPE_CHECKING:
+    from arthexis.host import Host
+    from arthexis.ocppj.link import Link
+
+log = logging.getLogger("arthexis.operations")
+
+QUIET_S: Final = 10.0
+"""For so long a station that has just connected may say something before it is told anything."""
+
+AGAIN_S: Final = 1.0
+TRIES: Final = 600
+MOST_QUEUED: Final = 1_000
+MESSAGE: Final = "message"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """An operation, whose it is, and the messages that its protocol has for it."""
+
+    plugin: Plugin
+    operation: Operation
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How an operation is to be sent; times are aware, ``queue_until`` None means only to a station that is there."""
+
+    priority: int = 0
+    queue_until: datetime | None = None
+    expires_at: datetime | None = None
+    send_after: datetime | None = None
+    requested_by: str = "node"
+    batch: str | None = None
+
+
+class _Followed:
+    """An operation of which something is still awaited."""
+
+    __slots__ = ("declared", "payload", "queued", "timer", "until")
+
+    def __init__(self, declared: Declared, queued: Queued, until: datetime) -> None:
+        self.declared = declared
+        self.queued = queued
+        self.payload = msgspec.json.decode(queued.draft.payload)
+        self.until = until
+        self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def follow_up(self) -> FollowUp:
+        found = self.declared.operation.follow_up
+        if found is None:
+            raise LookupError(f"{self.declared.operation.name} leads to nothing")
+        return found
+
+
+class _Line:
+    """The queued operations of one station, in their order, and the task that sends them."""
+
+    __slots__ = ("heap", "task", "woken")
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[tuple[int, int], Queued]] = []
+        self.woken = asyncio.Event()
+        self.task: asyncio.Task[Any] | None = None
+
+
+class Operations:
+    """All operations of a node."""
+
+    def __init__(self, host: Host) -> None:
+        """Know what plugins declare; nothing is sent before ``start``."""
+        self._host = host
+        self._lines: dict[str, _Line] = {}
+        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._followed: dict[str, list[_Followed]] = {}
+        self.declared: dict[str, Declared] = {}
+        for plugin, operation in host.composition.operations:
+            dialect = host.dialects.get(operation.protocol)
+            message = dialect.messages.get(operation.name) if dialect is not None else None
+            if message is not None:
+                self.declared[operation.name] = Declared(plugin, operation, message)
+
+    async def start(self) -> None:
+        """Take up what an earlier run of the node left: nothing that was sent is sent again by itself."""
+        host = self._host
+        for queued, record in await host.database.read(rows.followed):
+            self._take_up(queued, record)
+        for queued in await host.database.read(rows.sent):
+            declared = self.declared.get(queued.draft.action)
+            if declared is None or not declared.operation.resend or queued.draft.queue_until is None:
+                log.warning("operation %s was sent and its answer is unknown", queued.uid)
+                await self._end(queued, Outcome(rows.SENT_UNKNOWN))
+            else:
+                await host.journal.write(partial(rows.send_again, row=queued.id))
+        for queued in await host.database.read(rows.waiting):
+            if queued.draft.queue_until is None:
+                await self._end(queued, Outcome(rows.STATION_GONE, error_text="the node was restarted"))
+            else:
+                self._put(queued)
+
+    # ------------------------------------------------------------------ asking
+
+    async def send(self, station: str, action: str, payload: Mapping[str, Any], wish: Wish | None = None) -> str:
+        """Queue an operation for a station; its uid. Raises ``DomainError`` where it can never be sent."""
+        wish = wish or Wish()
+        declared = self._known(action)
+        found = await self._host.database.read(lambda db: stations.required(db, station))
+        self._check(declared, found, wish)
+        asked = Asked(self._host, found.row, found.identity, dict(payload), wish.requested_by)
+        if declared.operation.prepare is not None:
+            more, error = await self._host.contain.timed(5.0, declared.plugin, declared.operation.prepare, asked)
+            if error is not None:
+                raise _as_ours(error, declared.plugin)
+            asked = replace(asked, payload={**asked.payload, **(more or {})})
+        at = self._host.clock.now()
+
+        def store(db: Connection) -> Queued:
+            request, shown = _completed(db, declared, asked)
+            if request != shown and wish.queue_until is not None:
+                raise DomainError(
+                    "a secret cannot wait", place="queue_until", cure="Send it when the station is connected"
+                )
+            draft = Draft(
+                found.row,
+                found.identity,
+                action,
+                shown,
+                wish.requested_by,
+                wish.priority,
+                wish.send_after,
+                wish.queue_until,
+                wish.expires_at,
+                wish.batch,
+                request if request != shown else None,
+            )
+            return rows.add(db, draft, at)
+
+        queued = await self._host.journal.write(store)
+        self._put(queued)
+        return queued.uid
+
+    async def send_many(
+        self,
+        identities: Iterable[str],
+        action: str,
+        payload: Mapping[str, Any],
+        wish: Wish | None = None,
+        *,
+        per_second: float | None = None,
+        confirm: int | None = None,
+    ) -> dict[str, Any]:
+        """Queue one operation for many stations, so many a second; the batch's uid and a result for each station."""
+        targets = list(dict.fromkeys(identities))
+        declared = self._known(action)
+        if declared.operation.dangerous and len(targets) > 1 and confirm != len(targets):
+            raise DomainError(
+                f"{action} for {len(targets)} stations must be confirmed",
+                place="operations",
+                cure=f"Ask again with confirm={len(targets)}",
+            )
+        wish = replace(wish or Wish(), batch=uuid7())
+        start = self._host.clock.now()
+        results: list[dict[str, Any]] = []
+        for place, station in enumerate(targets):
+            after = start + timedelta(seconds=place / per_second) if per_second else None
+            try:
+                uid = await self.send(station, action, payload, replace(wish, send_after=after or wish.send_after))
+                results.append({"station": station, "operation": uid})
+            except DomainError as refused:
+                results.append({"station": station, "operation": None, "error": refused.problem, "cure": refused.cure})
+        return {"batch": wish.batch, "results": results}
+
+    async def wait(self, uid: str, seconds: float) -> dict[str, Any]:
+        """The operation's record when it has ended, or as it is after so many seconds; raises ``NotFound``."""
+        done: asyncio.Future[None] = self._host.loop.create_future()
+        self._waiters.setdefault(uid, []).append(done)
+        try:
+            record = await self.get(uid)
+            if not record["final"] and seconds > 0:
+                await asyncio.wait([done], timeout=seconds)
+                record = await self.get(uid)
+            return record
+        finally:
+            self._forget_waiter(uid, done)
+
+    async def get(self, uid: str) -> dict[str, Any]:
+        """The operation's record; raises ``NotFound``."""
+        return await self._host.database.read(lambda db: rows.get(db, uid))
+
+    async def cancel(self, uid: str) -> dict[str, Any]:
+        """End an operation that was not sent yet; raises ``DomainError`` if it was."""
+        record = await self.get(uid)
+        rows.check_open(record)
+        line = self._lines.get(folded(record["station"]))
+        for _, queued in list(line.heap) if line is not None else ():
+            if queued.uid == uid and await self._end(queued, Outcome(rows.CANCELLED)):
+                self._take_out(folded(record["station"]), queued)
+                return await self.get(uid)
+        record = await self.get(uid)
+        rows.check_open(record)
+        raise DomainError(f"operation {uid} is being sent", place="operations", cure="See how it ends")
+
+    def describe(self, action: str) -> dict[str, Any]:
+        """An operation for people: its summary and the JSON Schema of its request with the help for each member."""
+        declared = self._known(action)
+        operation = declared.operation
+        return {
+            "action": action,
+            "summary": operation.summary,
+            "plugin": declared.plugin.full_name,
+            "queues": operation.queues,
+            "dangerous": operation.dangerous,
+            "schema": _schema(declared),
+        }
+
+    def _known(self, action: str) -> Declared:
+        found = self.declared.get(action)
+        if found is None:
+            names = ", ".join(sorted(self.declared)) or "none: no plugin declares one"
+            raise NotFound(f"no operation {action}", place="operations", cure=f"There are {names}")
+        return found
+
+    def _check(self, declared: Declared, found: stations.Found, wish: Wish) -> None:
+        """Refuse what must not be sent to this station, or not in this way."""
+        name = declared.operation.name
+        if wish.queue_until is not None and not declared.operation.queues:
+            raise DomainError(
+                f"{name} never waits for a station", place="queue_until", cure="Send it when the station is connected"
+            )
+        if found.registration == "Rejected":
+            raise DomainError(
+                f"station {found.identity} is rejected",
+                place="operations",
+                cure=f"Run: arthexis stations approve {found.identity}",
+            )
+        if found.registration == "Pending" and not declared.operation.while_pending:
+            raise DomainError(
+                f"station {found.identity} is Pending, and {name} is not allowed then (OCPP 1.6 §4.2)",
+                place="operations",
+                cure=f"Run: arthexis stations approve {found.identity}",
+            )
+        line = self._lines.get(folded(found.identity))
+        if line is not None and len(line.heap) >= MOST_QUEUED:
+            raise Unavailable(f"{MOST_QUEUED} operations wait for {found.identity}", cure="Cancel some of them")
+
+    # ------------------------------------------------------------------ sending
+
+    def wake(self, identity: str) -> None:
+        """Something has changed for this station: it came, went, or said its first word."""
+        line = self._lines.get(folded(identity))
+        if line is not None:
+            line.woken.set()
+
+    def _put(self, queued: Queued) -> None:
+        key = folded(queued.draft.station)
+        line = self._lines.setdefault(key, _Line())
+        heapq.heappush(line.heap, (queued.order, queued))
+        line.woken.set()
+        if line.task is None:
+            line.task = self._host.spawn(self._work(key, line), f"operations of {queued.draft.station}")
+
+    def _take_out(self, key: str, queued: Queued) -> None:
+        line = self._lines.get(key)
+        if line is not None:
+            line.heap = [entry for entry in line.heap if entry[1] is not queued]
+            heapq.heapify(line.heap)
+            line.woken.set()
+
+    async def _work(self, key: str, line: _Line) -> None:
+        """Send what is in a line until it is empty."""
+        try:
+            while line.heap:
+                line.woken.clear()
+                await self._expire(key, line)
+                queued, pause_s = self._due(key, line)
+                if queued is not None:
+                    await self._one(key, queued)
+                elif line.heap:
+                    await _woken_within(line.woken, pause_s)
+        finally:
+            line.task = None
+            if self._lines.get(key) is line and not line.heap:
+                del self._lines[key]
+
+    async def _expire(self, key: str, line: _Line) -> None:
+        """End what is too late, and what does not wait for a station that is not there."""
+        now = self._host.clock.now()
+        here = key in self._host.links
+        for _, queued in list(line.heap):
+            draft = queued.draft
+            if _past(draft.expires_at, now) or (_past(draft.queue_until, now) and not here):
+                outcome = Outcome(rows.EXPIRED)
+            elif not here and draft.queue_until is None and _past_or_none(draft.send_after, now):
+                outcome = Outcome(rows.STATION_GONE, error_text="the station is not connected")
+            else:
+                continue
+            self._take_out(key, queued)
+            await self._end(queued, outcome)
+
+    def _due(self, key: str, line: _Line) -> tuple[Queued | None, float]:
+        """What may be sent now, or for how long to wait until something may change by itself."""
+        now = self._host.clock.now()
+        moments = [m for _, q in line.heap for m in (q.draft.send_after, q.draft.queue_until, q.draft.expires_at) if m]
+        pause_s = min(((m - now).total_seconds() for m in moments if m > now), default=3600.0)
+        link = self._host.links.get(key)
+        if link is None:
+            return None, pause_s
+        quiet_s = 0.0 if link.spoken else link.opened + QUIET_S - self._host.loop.time()
+        if quiet_s > 0:
+            return None, min(pause_s, quiet_s)
+        ready = [entry for entry in line.heap if _past_or_none(entry[1].draft.send_after, now)]
+        return (min(ready)[1], 0.0) if ready else (None, pause_s)
+
+    async def _one(self, key: str, queued: Queued) -> None:
+        """Send one operation and end it."""
+        self._take_out(key, queued)
+        link = self._host.links.get(key)
+        if link is None:
+            await self._end(queued, Outcome(rows.STATION_GONE, error_text="the station is not connected"))
+            return
+        outcome = await self._sent(link, queued)
+        if outcome is not None:
+            await self._end(queued, outcome)
+
+    async def _sent(self, link: Link, queued: Queued) -> Outcome | None:
+        """How the station took it; None if it was ended before its frame left."""
+        declared = self.declared.get(queued.draft.action)
+
+        async def mark() -> None:
+            at = self._host.clock.now()
+            if not await self._host.journal.write(lambda db: rows.mark_sent(db, queued.id, at)):
+                raise _Ended
+
+        try:
+            raw = await link.calls.exchange(
+                queued.draft.action,
+                msgspec.Raw(queued.draft.request),
+                shown=msgspec.Raw(queued.draft.payload),
+                message_id=queued.uid,
+                timeout_s=declared.operation.timeout_s if declared is not None else None,
+                before=mark,
+            )
+        except _Ended:
+            return None
+        except Unavailable as failure:
+            return Outcome(rows.ERROR, error_text=f"not sent: {failure.problem}")
+        except CallFailed as failure:
+            return Outcome(failure.outcome, error_code=failure.error_code, error_text=failure.problem)
+        return Outcome(rows.ANSWERED, raw)
+
+    # ------------------------------------------------------------------ ending
+
+    async def _end(self, queued: Queued, outcome: Outcome) -> bool:
+        """Store how an operation ended, together with what its plugin makes of it; tried for ten minutes."""
+        declared = self.declared.get(queued.draft.action)
+        at = self._host.clock.now()
+        answer = None
+        if outcome.state == rows.ANSWERED and declared is not None:
+            answer, outcome = self._understood(declared, queued, outcome)
+        outcome = self._awaiting(declared, outcome, at)
+        store = partial(self._store, queued=queued, outcome=outcome, declared=declared, answer=answer, at=at)
+        changed = await self._stored(queued, store)
+        if changed and declared is not None and outcome.follow_up_until is not None:
+            self._follow(_Followed(declared, queued, outcome.follow_up_until))
+        for waiter in self._waiters.pop(queued.uid, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+        return changed
+
+    async def _stored(self, queued: Queued, store: Callable[[Connection], bool]) -> bool:
+        for _ in range(TRIES):
+            try:
+                return await self._host.journal.write(store)
+            except Unavailable as failure:
+                log.error("the end of operation %s waits to be stored: %s", queued.uid, failure)
+                await asyncio.sleep(AGAIN_S)
+        return False
+
+    def _store(
+        self, db: Connection, *, queued: Queued, outcome: Outcome, declared: Declared | None, answer: Any, at: datetime
+    ) -> bool:
+        changed = rows.finish(db, queued, outcome, at)
+        finished = declared.operation.finished if declared is not None else None
+        if changed and declared is not None and finished is not None:
+            payload = msgspec.json.decode(queued.draft.request)
+            ended = Ended(self._host, queued.draft.station_id, queued.draft.station, payload, outcome.state, answer, at)
+            _, error = db.apart(lambda inner: finished(inner, ended))
+            if error is not None:
+                db.afterward(partial(self._host.contain.count, declared.plugin, error))
+        return changed
+
+    def _understood(self, declared: Declared, queued: Queued, outcome: Outcome) -> tuple[Any, Outcome]:
+        """The station's answer as its Struct, mended where needed; its own word becomes the state."""
+        raw, response = outcome.answer or b"{}", declared.message.response
+        repairs: tuple[str, ...] = ()
+        try:
+            answer = msgspec.json.decode(raw, type=response)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+            try:
+                protocol = self._host.dialects[declared.operation.protocol].protocol
+                mended = mend(raw, response, protocol, unrefusable=False)
+            except Unmendable as unmendable:
+                return None, Outcome(rows.ERROR, raw, "InvalidAnswer", f"invalid answer: {unmendable.detail}")
+            answer, repairs = mended.value, mended.repairs
+        state = getattr(answer, "status", rows.ANSWERED)
+        return answer, Outcome(state if isinstance(state, str) else rows.ANSWERED, raw, repairs=repairs)
+
+    def _awaiting(self, declared: Declared | None, outcome: Outcome, at: datetime) -> Outcome:
+        follow_up = declared.operation.follow_up if declared is not None else None
+        if follow_up is None or outcome.state not in follow_up.after:
+            return outcome
+        return replace(outcome, follow_up="awaited", follow_up_until=at + timedelta(seconds=follow_up.within_s))
+
+    def _forget_waiter(self, uid: str, done: asyncio.Future[None]) -> None:
+        waiting = self._waiters.get(uid)
+        if waiting is not None and done in waiting:
+            waiting.remove(done)
+            if not waiting:
+                del self._waiters[uid]
+
+    # ------------------------------------------------------------------ what comes of it
+
+    def _take_up(self, queued: Queued, record: Mapping[str, Any]) -> None:
+        declared = self.declared.get(queued.draft.action)
+        if declared is not None and declared.operation.follow_up is not None:
+            self._follow(_Followed(declared, queued, record["follow_up_until"]))
+
+    def _follow(self, followed: _Followed) -> None:
+        station = followed.queued.draft.station
+        self._followed.setdefault(station, []).append(followed)
+        left_s = max(0.0, (followed.until - self._host.clock.now()).total_seconds())
+        followed.timer = self._host.loop.call_later(left_s, self._missed, followed)
+        self._expect(station)
+
+    def _expect(self, station: str) -> None:
+        """Ask the station's link to tell of answered CALLs, if something awaits one."""
+        link = self._host.links.get(folded(station))
+        if link is not None:
+            wanted = any(MESSAGE in f.follow_up.kinds for f in self._followed.get(station, ()))
+            link.expects = self.message if wanted else None
+
+    def connected(self, link: Link) -> None:
+        """A station came: what waits for it may be sent, what it says may be awaited."""
+        self.wake(link.station.id)
+        self._expect(link.station.id)
+
+    def committed(self, told: Told) -> None:
+        """Events were stored: some may be what an operation led to."""
+        if self._followed:
+            for event in told.events():
+                if event.station in self._followed:
+                    self._see(event)
+
+    def message(self, station: str, action: str) -> None:
+        """A station's CALL was answered."""
+        at = self._host.clock.now()
+        self._see(Event(0, MESSAGE, station, at, {"action": action}))
+
+    def _see(self, event: Event) -> None:
+        for followed in list(self._followed.get(event.station or "", ())):
+            if event.kind in followed.follow_up.kinds:
+                seen, error = attempt(followed.follow_up.fits, followed.payload, event)
+                if error is not None:
+                    self._host.contain.count(followed.declared.plugin, error)
+                elif isinstance(seen, Seen):
+                    self._note(followed, seen.said, done=seen.done)
+                    if seen.done:
+                        break
+
+    def _missed(self, followed: _Followed) -> None:
+        self._note(followed, followed.follow_up.missing, done=True)
+
+    def _note(self, followed: _Followed, said: str, *, done: bool) -> None:
+        at, row = self._host.clock.now(), followed.queued.id
+        until = None if done else followed.until
+        self._host.journal.note(lambda db: rows.follow(db, row, said, at, until))
+        if done:
+            station = followed.queued.draft.station
+            if followed.timer is not None:
+                followed.timer.cancel()
+            left = [other for other in self._followed.get(station, ()) if other is not followed]
+            if left:
+                self._followed[station] = left
+            else:
+                self._followed.pop(station, None)
+            self._expect(station)
+
+
+def _schema(declared: Declared) -> dict[str, Any]:
+    """The request's JSON Schema; members that the operation fills in by itself are not required."""
+    request = declared.message.request
+    _, components = msgspec.json.schema_components([request], ref_template="#/$defs/{name}")
+    own = components.pop(request.__name__)
+    for member, told in own.get("properties", {}).items():
+        if member in declared.operation.help:
+            own["properties"][member] = {**told, "description": declared.operation.help[member]}
+    required = [name for name in own.get("required", []) if name not in declared.operation.filled]
+    return {**own, "required": required, **({"$defs": components} if components else {})}
+
+
+class _Ended(Exception):
+    """The operation was cancelled or ended before its frame left."""
+
+
+def _completed(db: Connection, declared: Declared, asked: Asked) -> tuple[bytes, bytes]:
+    """The request as it goes over the wire (filled in, checked, in the schema's order), and as it may be kept."""
+    operation = declared.operation
+    payload = dict(asked.payload)
+    if operation.fill is not None:
+        fill = operation.fill
+        more, error = attempt(fill, db, asked)
+        if error is not None:
+            raise _as_ours(error, declared.plugin)
+        payload.update(more or {})
+    try:
+        request = msgspec.convert(payload, declared.message.request)
+    except msgspec.ValidationError as wrong:
+        raise DomainError(
+            str(wrong), place=f"{operation.name} payload", cure=f"See `arthexis operations describe {operation.name}`"
+        ) from None
+    if operation.check is not None:
+        _, error = attempt(operation.check, request)
+        if error is not None:
+            raise _as_ours(error, declared.plugin)
+    encoded = msgspec.json.encode(request)
+    if operation.shown is None:
+        return encoded, encoded
+    shown, error = attempt(operation.shown, msgspec.json.decode(encoded))
+    if error is not None or shown is None:
+        raise _as_ours(error or TypeError("shown returned nothing"), declared.plugin)
+    return encoded, msgspec.json.encode(shown)
+
+
+def _as_ours(error: BaseException, plugin: Plugin) -> ArthexisError:
+    """What a plugin raised, as an error of ours."""
+    if isinstance(error, ArthexisError):
+        return error
+    return PluginError(
+        f"{type(error).__name__}: {error}", place=f"plugin {plugin.name}", cure=f"arthexis plugins info {plugin.name}"
+    )
+
+
+def _past(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and moment <= now
+
+
+def _past_or_none(moment: datetime | None, now: datetime) -> bool:
+    return moment is None or moment <= now
+
+
+async def _woken_within(woken: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await woken.wait()
+    except TimeoutError:
+        return

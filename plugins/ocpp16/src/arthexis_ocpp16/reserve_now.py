@@ -1,0 +1,153 @@
+"""ReserveNow: keep a connector for a tag, at once or near its start (OCPP 1.6 §5.13)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from arthexis import (
+    Asked,
+    Connection,
+    Context,
+    DomainError,
+    Ended,
+    Job,
+    Operation,
+    Station,
+    format_utc,
+    hookimpl,
+    parse_utc,
+    reservations,
+)
+from arthexis_ocpp16.asking import not_negative
+from arthexis_ocpp16.messages import ReserveNow
+
+SEND = "ocpp16.reserve"
+EXPIRE = "ocpp16.reservation_expires"
+ANSWERS = {"Accepted": "accepted", "Faulted": "faulted", "Occupied": "occupied", "Unavailable": "unavailable"}
+
+
+async def prepare(asked: Asked) -> Mapping[str, Any]:
+    """Choose the connector where none is named."""
+    if "connectorId" in asked.payload or "reservationId" in asked.payload:
+        return {}
+    now = asked.host.clock.now()
+    until = expiry(asked.payload)
+    free = await asked.host.database.read(
+        lambda db: reservations.free_connectors(db, asked.station_id, now, until, now)
+    )
+    station = Station(asked.station, asked.station_id)
+    chosen = await asked.host.decide_connector(station, str(asked.payload.get("idTag", "")), free)
+    if chosen is None:
+        raise DomainError(
+            f"no connector of {asked.station} is free during this time",
+            place="ReserveNow connectorId",
+            cure=f"See `arthexis stations show {asked.station}`, or name a connector",
+        )
+    return {"connectorId": chosen}
+
+
+def expiry(payload: Mapping[str, Any]) -> datetime:
+    """When the reservation ends; raises ``DomainError`` where that is no time."""
+    found = parse_utc(str(payload.get("expiryDate", "")))
+    if found is None:
+        raise DomainError(
+            "expiryDate is missing or no time", place="ReserveNow expiryDate", cure="Write it like 2027-01-31T12:00:00Z"
+        )
+    return found
+
+
+def fill(db: Connection, asked: Asked) -> Mapping[str, Any]:
+    """Take the row of a reservation that was made before, or make it now."""
+    number = asked.payload.get("reservationId")
+    row = reservations.find(db, number) if isinstance(number, int) else None
+    if row is not None and row["station"] == asked.station and row["state"] == "requested":
+        return _of_row(row)
+    now = asked.host.clock.now()
+    connector, id_tag = asked.payload.get("connectorId"), asked.payload.get("idTag")
+    if not isinstance(connector, int) or not isinstance(id_tag, str):
+        return {}  # the request's own check names what is wrong with it
+    wish = reservations.Wish(
+        asked.station_id,
+        connector,
+        id_tag,
+        now,
+        expiry(asked.payload),
+        asked.payload.get("parentIdTag"),
+        asked.requested_by,
+    )
+    return _of_row(reservations.get(db, reservations.request(db, wish, now, number)))
+
+
+def _of_row(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    parent = {"parentIdTag": row["parent_id_tag"]} if row["parent_id_tag"] else {}
+    return {
+        "connectorId": row["connector"],
+        "expiryDate": format_utc(row["expires_at"]),
+        "idTag": row["id_tag"],
+        **parent,
+        "reservationId": row["id"],
+    }
+
+
+def check(request: ReserveNow) -> None:
+    """Connector 0 is any connector of the station."""
+    not_negative(request.connector_id, "ReserveNow")
+
+
+def finished(db: Connection, ended: Ended) -> None:
+    """What the station said; one that it keeps is looked after until it expires."""
+    number = ended.payload["reservationId"]
+    state = ANSWERS.get(ended.state, "rejected")
+    said = None if ended.state in {*ANSWERS, "Rejected"} else f"the request ended: {ended.state}"
+    reservations.answered(db, number, state, ended.at, said)
+    if state == "accepted":
+        ended.host.jobs.put(db, EXPIRE, {"id": number}, run_at=expiry(ended.payload), key=str(number))
+
+
+async def send(ctx: Context, args: Mapping[str, Any]) -> None:
+    """Near its start, ask the station to keep a reservation."""
+    row = await ctx.host.database.read(lambda db: reservations.find(db, args["id"]))
+    if row is None or row["state"] != "requested":
+        return
+    try:
+        await ctx.host.operations.send(row["station"], "ReserveNow", {"reservationId": row["id"]})
+    except DomainError as refused:
+        at, said = ctx.clock.now(), refused.problem
+        await ctx.journal.write(lambda db: reservations.answered(db, row["id"], "rejected", at, said))
+
+
+async def expire(ctx: Context, args: Mapping[str, Any]) -> None:
+    """Its time is over: whoever did not come has lost it."""
+    at = ctx.clock.now()
+    await ctx.journal.write(lambda db: reservations.expired(db, args["id"], at))
+
+
+@hookimpl
+def register_operations() -> Iterable[Operation]:
+    """Offer ReserveNow; it is never kept for an offline station."""
+    yield Operation(
+        "ReserveNow",
+        "Keep a connector for a tag; without connectorId a free one is chosen",
+        help={
+            "connectorId": "Connector; 0 is any; chosen by us if left out",
+            "expiryDate": "Until when, UTC",
+            "idTag": "For whom",
+            "parentIdTag": "The group that may use it too; the tag's own, if left out",
+            "reservationId": "Chosen by us if left out",
+        },
+        filled=frozenset({"connectorId", "reservationId"}),
+        queues=False,
+        prepare=prepare,
+        fill=fill,
+        check=check,
+        finished=finished,
+    )
+
+
+@hookimpl
+def register_jobs() -> Iterable[Job]:
+    """Send reservations near their start, and end those that nobody used."""
+    yield Job(SEND, send)
+    yield Job(EXPIRE, expire)

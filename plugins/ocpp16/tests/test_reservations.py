@@ -1,0 +1,110 @@
+"""The story of a reservation over a socket: kept, refused to others, used, ended, given up, never blocking for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from arthexis import format_utc
+from arthexis.errors import DomainError
+from arthexis.testing import Node, Wire, wire
+
+pytestmark = pytest.mark.plugins("arthexis-ocpp16:*")
+
+
+def until(host: Node, minutes: float = 60) -> str:
+    """An expiryDate so many minutes from now."""
+    return format_utc(host.host.clock.now() + timedelta(minutes=minutes))
+
+
+async def ready(cp: Wire, *statuses: str) -> None:
+    """Boot and report a status for each connector."""
+    await cp.boot()
+    for number, status in enumerate(statuses, 1):
+        await cp.result("StatusNotification", {"connectorId": number, "errorCode": "NoError", "status": status})
+
+
+async def asked(host: Node, cp: Wire, action: str, payload: dict[str, Any], status: str) -> tuple[Any, dict[str, Any]]:
+    """Send an operation, answer it with this status; the frame and the operation's record."""
+    sending = asyncio.create_task(host.ask("operations.send", station="CP-1", action=action, payload=payload, wait=5))
+    frame = await cp.hear()
+    await cp.say([3, frame[1], {"status": status}])
+    return frame, await sending
+
+
+async def reserved(host: Node, cp: Wire, status: str = "Accepted", **payload: Any) -> tuple[Any, dict[str, Any]]:
+    """Reserve for TAG; the frame and the reservation's record."""
+    request = {"idTag": "TAG", "expiryDate": until(host), **payload}
+    frame, _ = await asked(host, cp, "ReserveNow", request, status)
+    return frame, await host.ask("reservations.show", reservation=frame[3]["reservationId"])
+
+
+async def test_the_best_free_connector_is_chosen_and_the_right_tag_uses_it(host: Node) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await ready(cp, "Faulted", "Charging", "Available")
+        frame, reservation = await reserved(host, cp)
+        assert frame[3]["connectorId"] == 3
+        assert list(frame[3]) == ["connectorId", "expiryDate", "idTag", "reservationId"]
+        assert reservation["state"] == "accepted"
+        await cp.result("StatusNotification", {"connectorId": 3, "errorCode": "NoError", "status": "Reserved"})
+        assert (await host.ask("reservations.list"))[0]["state"] == "active"
+        start = {"connectorId": 3, "idTag": "TAG", "meterStart": 0, "timestamp": "2026-11-24T10:00:00Z"}
+        number = (await cp.result("StartTransaction", {**start, "reservationId": reservation["id"]}))["transactionId"]
+    used = await host.ask("reservations.show", reservation=reservation["id"])
+    assert (used["state"], used["transaction_id"]) == ("used", number)
+
+
+async def test_another_reservation_at_the_same_time_is_refused_until_the_first_is_cancelled(host: Node) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await ready(cp, "Available")
+        _, first = await reserved(host, cp, connectorId=1)
+        request = {"idTag": "OTHER", "expiryDate": until(host), "connectorId": 1}
+        with pytest.raises(DomainError, match="is reserved"):
+            await host.ask("operations.send", station="CP-1", action="ReserveNow", payload=request)
+        del request["connectorId"]
+        with pytest.raises(DomainError, match="no connector"):
+            await host.ask("operations.send", station="CP-1", action="ReserveNow", payload=request)
+        await asked(host, cp, "CancelReservation", {"reservationId": first["id"]}, "Accepted")
+        _, second = await reserved(host, cp, idTag="OTHER")
+    states = {row["id"]: row["state"] for row in await host.ask("reservations.list")}
+    assert states == {first["id"]: "cancelled", second["id"]: "accepted"}
+
+
+@pytest.mark.parametrize("status", ["Occupied", "Faulted", "Unavailable", "Rejected"])
+async def test_a_refusal_leaves_no_reservation_open(host: Node, status: str) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await ready(cp, "Available")
+        _, reservation = await reserved(host, cp, status)
+        assert reservation["state"] == status.lower()
+        _, again = await reserved(host, cp)
+        assert again["state"] == "accepted"
+
+
+@pytest.mark.parametrize("status", ["Faulted", "Unavailable"])
+async def test_a_broken_connector_ends_its_reservation(host: Node, status: str) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await ready(cp, "Available")
+        _, reservation = await reserved(host, cp)
+        await cp.result("StatusNotification", {"connectorId": 1, "errorCode": "OtherError", "status": status})
+        ended = await host.ask("reservations.show", reservation=reservation["id"])
+        assert ended["state"] == status.lower()
+
+
+async def test_a_reservation_expires(host: Node) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await ready(cp, "Available")
+        _, reservation = await reserved(host, cp, expiryDate=until(host, 0.01))
+        async with asyncio.timeout(5):
+            while (await host.ask("reservations.show", reservation=reservation["id"]))["state"] != "expired":
+                await asyncio.sleep(0.05)
+
+
+async def test_the_tags_group_may_use_it(host: Node) -> None:
+    await host.ask("tags.add", id_tag="TAG", parent_id_tag="FAMILY")
+    async with wire(host.station_url("CP-1")) as cp:
+        await ready(cp, "Available")
+        frame, _ = await reserved(host, cp)
+    assert frame[3]["parentIdTag"] == "FAMILY"
