@@ -135,6 +135,25 @@ def _message(subprotocol: str, action: str) -> Any:
     return next(message for message in protocol.messages if message.action == action)
 
 
+def _operations() -> str:
+    rows = []
+    for plugin, operation in sorted(composition().operations, key=lambda found: (found[1].protocol, found[1].name)):
+        request = _message(operation.protocol, operation.name).request
+        members = ", ".join(code(field.encode_name) for field in msgspec.structs.fields(request)) or "none"
+        marks = [word for word, holds in _marks(operation).items() if holds]
+        rows.append((operation.name, code(plugin.name), operation.summary, members, ", ".join(marks) or "none"))
+    return table(("operation", "plugin", "does", "members", "note"), rows)
+
+
+def _marks(operation: Any) -> dict[str, bool]:
+    return {
+        "never queued": not operation.queues,
+        "dangerous": operation.dangerous,
+        "sent again after a crash": operation.resend,
+        "not while Pending": not operation.while_pending,
+    }
+
+
 def _faults() -> str:
     protocol = next(p for _, p in composition().protocols if p.subprotocol == "ocpp1.6")
     return table(("what is wrong", "OCPP 1.6 error code"), ((f.value, code(protocol.errors[f])) for f in Fault))
@@ -289,6 +308,7 @@ def _kit() -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "hooks": _hook_table,
     "actions": _actions,
+    "operations": _operations,
     "faults": _faults,
     "aliases": _aliases,
     "roles": _roles,
