@@ -8,7 +8,6 @@ import inspect
 import itertools
 import json
 import logging
-import os
 import re
 import shlex
 import subprocess
@@ -342,7 +341,8 @@ def test_the_tutorial_shows_one_plugin_everywhere() -> None:
 
 def test_the_tests_of_the_tutorial_pass(acme: tutorial.Environment) -> None:
     told = acme.run("-q", "-p", "no:cacheprovider", "-W", "error", str(acme.folder.parent / "acme"), module="pytest")
-    assert re.search(r"^3 passed", told.stdout, re.M), told.stdout
+    many = sum(text.count("async def test_") for text in tutorial.files(PLUGINS).values())
+    assert re.search(rf"^{many} passed", told.stdout, re.M), told.stdout
 
 
 def _typed(page: Path) -> Iterator[list[str]]:
@@ -362,9 +362,8 @@ async def test_the_tutorial_ends_with_a_node_that_answers(acme: tutorial.Environ
     acme.run("config", "set", "plugins.acme.telemetry.folder", str(acme.home))
     async with tutorial.Running(acme) as port:
         states = {row["name"]: row["state"] for row in json.loads(acme.run("plugins", "list", "--json").stdout)}
-        assert {name: state for name, state in states.items() if name.startswith("acme")} == dict.fromkeys(
-            ["acme", "acme.clock", "acme.guests", "acme.ledger", "acme.ping", "acme.telemetry"], "active"
-        )
+        for name in ("acme", "acme.clock", "acme.guests", "acme.ledger", "acme.ping", "acme.telemetry"):
+            assert states[name] == "active", states
         async with wire(f"ws://127.0.0.1:{port}/ocpp/CP-1") as station:
             await station.boot(vendor="Acme")
             price = await station.result("DataTransfer", {"vendorId": "com.acme", "messageId": "GetPrice"})
@@ -387,11 +386,10 @@ async def test_the_first_ten_minutes_of_the_readme_are_lived_word_for_word(here:
     typed = [words for words in _typed(ROOT / "README.md") if "CP-" not in " ".join(words)]
     assert ["simulate", "--stations", "1", "--sessions", "1"] in typed
     told: dict[str, str] = {}
-    async with tutorial.Running(here) as port:
+    async with tutorial.Running(here):
         for words in typed:
-            url = ["--port", str(port)] if words[0] == "simulate" and os.environ.get("README_PORT") else []
-            told[" ".join(words[:2])] = (await asyncio.to_thread(here.run, *words, *url)).stdout
-    assert re.search(r"\byes\b|Accepted", told["stations list"]), told["stations list"]
+            told[" ".join(words[:2])] = (await asyncio.to_thread(here.run, *words)).stdout
+    assert " yes " in told["stations list"]
     assert re.search(r"^1 ", told["transactions list"], re.M), told["transactions list"]
     assert "Energy.Active.Import.Register" in told["transactions show"]
     assert "StopTransaction" in told["messages list"]
