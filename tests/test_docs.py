@@ -106,6 +106,7 @@ SAMPLES: dict[str, Any] = {
     "boot": SimpleNamespace(charge_point_vendor="Acme"),
     "id_tag": "GUEST",
     "starting": True,
+    "free": (1, 2),
     "reason": "closed",
     "plugin": Plugin("acme", "arthexis-acme", "1", "arthexis_acme"),
     "ctx": SimpleNamespace(log=logging.getLogger("example"), config=None),
@@ -123,6 +124,8 @@ SAMPLES: dict[str, Any] = {
             "outcome": "accepted",
             "reason": "Local",
             "repairs": ["idTag: 5 read as text"],
+            "reservation_id": 3,
+            "state": "Accepted",
             "status": "Faulted",
             "transaction_id": 7,
         },
@@ -270,7 +273,7 @@ PRIVATE = [
     r"python" + r"hosted",
     r"npm" + r"js\.",
     r"crates\." + r"io",
-    r"file:/" + r"//",
+    r"/op" + r"t/(?!arthexis)",
     r"BEGIN [A-Z ]*PRIVATE " + r"KEY",
 ]
 
