@@ -264,6 +264,21 @@ def _mentioned_only(arguments: list[str]) -> bool:
     return not arguments or all(word.startswith("-") for word in arguments)
 
 
+def test_the_recipes_and_scripts_run_what_is_there() -> None:
+    recipes = read("justfile")
+    assert [
+        path for path in re.findall(r"(?:\./|python )(\w[\w/]*\.(?:sh|py))", recipes) if not (ROOT / path).exists()
+    ] == []
+    modules = re.findall(r"-m (benchmarks[\w.]*)", recipes + read("test.sh"))
+    assert [name for name in modules if not (ROOT / f"{name.replace('.', '/')}.py").exists()] == []
+
+
+def test_windows_installs_every_plugin_of_the_clone() -> None:
+    script = read("start.bat")
+    rooms = [path.parent.name for path in ROOT.glob("plugins/*/setup.cfg")]
+    assert [name for name in rooms if f"-e plugins\\{name}" not in script] == []
+
+
 # ---------------------------------------------------------------------- what never enters the repository
 
 PRIVATE = [
