@@ -67,7 +67,7 @@ def signature(name: str, fn: Callable[..., Any]) -> str:
 
 def commands() -> Iterator[tuple[str, click.Command]]:
     """Every command of the host, then those of the plugins of this clone, by their whole name."""
-    targets = {name: (f"arthexis.cli.{module}", attribute) for name, (module, attribute) in COMMANDS.items()}
+    targets = {name: (f"arthexis.cli.{entry[0]}", entry[1]) for name, entry in COMMANDS.items()}
     for _, command in composition().commands:
         module, _, attribute = command.target.partition(":")
         targets[command.name] = (module, attribute)
