@@ -118,9 +118,9 @@ class Station:
         self._http = ClientSession()
         try:
             await self.connect()
-        except ConnectionRefused:
-            await self._http.close()
-            raise
+        finally:
+            if self._client is None:
+                await self._http.close()
         self.spawn(self.outbox.run())
 
     async def close(self) -> None:
@@ -224,6 +224,18 @@ class Station:
         """The payload of the next CALL of this action by the central system; raises ``TimeoutError``."""
         async with asyncio.timeout(timeout_s):
             return await self._heard[action].get()
+
+    def sent(self, action: str) -> list[dict[str, Any]]:
+        """The payloads of all CALLs of this action that the station has sent, in order."""
+        calls = (frame.message for frame in self.log if frame.direction == ">" and f'"{action}"' in frame.text)
+        return [call[3] for call in calls if isinstance(call, list) and call[0] == 2 and call[2] == action]
+
+    async def expect_sent(self, action: str, times: int = 1, timeout_s: float = EXPECT_S) -> dict[str, Any]:
+        """Wait until the station has sent this action so often; the payload of the last. Raises ``TimeoutError``."""
+        async with asyncio.timeout(timeout_s):
+            while len(found := self.sent(action)) < times:
+                await asyncio.sleep(0.01)
+        return found[-1]
 
     def _refresh(self) -> None:
         if self._client is not None and self.accepted:

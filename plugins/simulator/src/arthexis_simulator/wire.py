@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from aiohttp import BasicAuth, ClientError, ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
+from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from arthexis_simulator.errors import ConnectionRefused, Disconnected
 
@@ -83,6 +84,12 @@ class Socket:
             connection.transport.abort()
 
 
+def basic(user: str, key: str | bytes) -> str:
+    """The HTTP Basic header of a station; its key may be any bytes (OCPP-J 1.6 §6.2)."""
+    password = key if isinstance(key, bytes) else key.encode()
+    return "Basic " + base64.b64encode(user.encode() + b":" + password).decode()
+
+
 async def connect(
     session: ClientSession,
     url: str,
@@ -93,11 +100,9 @@ async def connect(
     keep: Callable[[Frame], None],
 ) -> Socket:
     """Open a socket with HTTP Basic credentials if there is a key (any bytes); raises ``ConnectionRefused``."""
-    auth = None
-    if key is not None:
-        auth = BasicAuth(user, key if isinstance(key, str) else key.decode("latin-1"), "latin-1")
+    headers = {} if key is None else {"Authorization": basic(user, key)}
     try:
-        ws = await session.ws_connect(url, protocols=protocols, auth=auth, max_msg_size=0)
+        ws = await session.ws_connect(url, protocols=protocols, headers=headers, max_msg_size=0)
     except WSServerHandshakeError as error:
         raise ConnectionRefused(f"{url} answered {error.status}", error.status) from None
     except (ClientError, OSError) as error:
