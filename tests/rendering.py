@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.process import NodeProcess
+from tests.node_process import NodeProcess
 
 Message = tuple[str, dict[str, Any]]
 
@@ -76,7 +76,9 @@ def starts(node: NodeProcess) -> list[Message]:
 
 def stops(node: NodeProcess) -> list[Message]:
     """Every StopTransaction, with the transactionData that came with it."""
-    return [("StopTransaction", _stop(node, row)) for row in node.rows("select * from charging_transaction order by id")]
+    return [
+        ("StopTransaction", _stop(node, row)) for row in node.rows("select * from charging_transaction order by id")
+    ]
 
 
 def _stop(node: NodeProcess, row: dict[str, Any]) -> dict[str, Any]:

@@ -114,7 +114,8 @@ def _play(plan: Plan, *, as_json: bool) -> Tally:
             progress.end()
 
     if not quiet:
-        progress.tell(f"{len(plan.identities)} stations at {plan.url}, {plan.speed:g} times as fast as real time")
+        stations = f"{len(plan.identities)} station{'s' if len(plan.identities) > 1 else ''}"
+        progress.tell(f"{stations} at {plan.url}, {plan.speed:g} times as fast as real time")
     return asyncio.run(play())
 
 

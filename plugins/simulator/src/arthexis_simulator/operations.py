@@ -81,7 +81,7 @@ class Operations:
         status = self.station.configuration.change(key, value)
         if status == "Accepted" and key.casefold() == "authorizationkey":
             self.station.key = bytes.fromhex(value)
-            afterwards(self.station.reconnect)
+            afterwards(self.station.renew)
         return call_result.ChangeConfiguration(status)
 
     @on("ClearCache")

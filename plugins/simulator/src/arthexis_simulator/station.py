@@ -99,6 +99,7 @@ class Station:
     def _begin(self) -> None:
         """What only the station itself touches."""
         self._client: Client | None = None
+        self._latest: Socket | None = None
         self._http: ClientSession | None = None
         self._wanted = False
         self._scripts: dict[str, tuple[Script, itertools.count[int] | None, int]] = {}
@@ -130,8 +131,9 @@ class Station:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._client is not None:
-            await self._client.socket.close()
+        if self._latest is not None:
+            await self._latest.close()
+            self._latest.release()
         if self._http is not None:
             await self._http.close()
         if self._failures:
@@ -144,6 +146,7 @@ class Station:
             self._http, self.url, user=self.identity, key=self.key, protocols=self.protocols, keep=self._keep
         )
         self._wanted = True
+        self._latest = socket
         self._client = Client(self, socket)
         self._refresh()
         self.spawn(self._read(self._client))
@@ -169,6 +172,11 @@ class Station:
         """Close the socket if it is open, and open a new one; raises ``ConnectionRefused``."""
         await self.disconnect()
         await self.connect()
+
+    async def renew(self) -> None:
+        """Come back on a new socket, with the key of now, and try until the central system takes it."""
+        await self.disconnect()
+        await self._come_back()
 
     async def drop(self) -> None:
         """Cut the connection as a dead network does; a station that ``reconnects`` will be back by itself."""
@@ -291,7 +299,7 @@ class Station:
         await self.socket.send(text)
 
     async def say_broken(self, request: Any) -> None:
-        """Send a request cut off in the middle, so that it is no JSON."""
+        """Send a request as a frame that is no JSON."""
         await self.client.say_broken(request)
 
     async def _watched(self, action: str, work: Coroutine[Any, Any, Any]) -> Any:

@@ -60,6 +60,8 @@ class Socket:
             if message.type is WSMsgType.TEXT:
                 self._keep(Frame("<", message.data))
                 return str(message.data)
+            if message.type is WSMsgType.CLOSED:
+                self.release()
             if message.type is not WSMsgType.BINARY:
                 raise Disconnected(self.ws.close_code)
 
@@ -76,6 +78,10 @@ class Socket:
     async def close(self, code: int = 1000) -> None:
         """Close politely."""
         await self.ws.close(code=code)
+
+    def release(self) -> None:
+        """Let go of the connection; aiohttp does not where a socket was cut, or its closing was cancelled."""
+        self.ws._response.close()
 
     def abort(self) -> None:
         """Cut the connection as a dead network does: no close frame."""

@@ -115,7 +115,9 @@ class NodeProcess:
             timeout=timeout_s,
         )
         if check and done.returncode != 0:
-            raise AssertionError(f"arthexis {' '.join(words)} ended with {done.returncode}:\n{done.stderr}{done.stdout}")
+            raise AssertionError(
+                f"arthexis {' '.join(words)} ended with {done.returncode}:\n{done.stderr}{done.stdout}"
+            )
         return done
 
     def ask(self, *words: str) -> Any:
