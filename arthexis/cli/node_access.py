@@ -38,6 +38,13 @@ def ask(name: str, /, **parameters: Any) -> Any:
     return _on_files(name, given)
 
 
+def node_url() -> str | None:
+    """``http://127.0.0.1:<port>`` of the node that runs on this data folder, or None."""
+    folder = config.home()
+    control = server.control_of(folder)
+    return control.url if control is not None and _runs(folder) else None
+
+
 def over_http(control: server.Control, name: str, parameters: dict[str, Any]) -> Any:
     """Ask the running node."""
     where = urlsplit(control.url)

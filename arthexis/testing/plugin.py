@@ -1,11 +1,13 @@
-"""The pytest plugin: fixtures ``host`` (a running node), ``station`` (a charge point of it) and ``clock``.
+"""The pytest plugin: fixtures ``host`` (a running node), ``station``, ``stations`` (charge points of it), ``clock``.
 
 Installed with the host, so that it must cost nothing where it is not used: everything is imported by the fixtures.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,3 +53,34 @@ if find_spec("pytest_asyncio") is not None:
             settings["clock"] = request.getfixturevalue("clock")
         async with node(tmp_path / "node", plugins=patterns, **settings) as running:
             yield running
+
+    @pytest_asyncio.fixture
+    async def stations(host: Node) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+        """Make further stations of ``host``: ``await stations("CP-2", connectors=2)``; they end with the test.
+
+        Each is connected and not yet booted. On a closed node it is added first and gets a key of its own.
+        """
+        simulator = _simulator()
+        async with AsyncExitStack() as stack:
+
+            async def make(identity: str, **settings: Any) -> Any:
+                if not host.host.open and "key" not in settings:
+                    added = await host.ask("stations.add", station=identity)
+                    settings["key"] = bytes.fromhex(added["key_hex"])
+                return await stack.enter_async_context(simulator.station(host.url, identity, **settings))
+
+            yield make
+
+    @pytest_asyncio.fixture
+    async def station(stations: Callable[..., Awaitable[Any]]) -> Any:
+        """A charge point ``CP-1`` of ``host``, connected and not yet booted (an ``arthexis_simulator.Station``)."""
+        return await stations("CP-1")
+
+
+def _simulator() -> Any:
+    if find_spec("arthexis_simulator") is None:
+        pytest.fail(
+            "the fixtures station and stations need arthexis-simulator: pip install 'arthexis-host[testing]'",
+            pytrace=False,
+        )
+    return import_module("arthexis_simulator")

@@ -1,0 +1,228 @@
+"""``arthexis simulate`` as a person uses it: in a process of its own, against a node in another."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.node_process import NodeProcess, node_process
+
+FAST = ("--speed", "1200")
+
+
+@pytest.fixture(scope="module")
+def open_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    with node_process(tmp_path_factory.mktemp("open"), "--open") as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def closed_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    with node_process(tmp_path_factory.mktemp("closed")) as node:
+        yield node
+
+
+def simulate(node: NodeProcess, *words: str) -> subprocess.CompletedProcess[str]:
+    return node.command("simulate", *words, check=False)
+
+
+def test_the_command_of_the_first_page_charges_a_car(open_node: NodeProcess) -> None:
+    done = simulate(open_node, "--stations", "1", "--sessions", "1", *FAST)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert re.fullmatch(r"1 station at http://127\.0\.0\.1:\d+, 1200 times as fast as real time", lines[0])
+    assert re.fullmatch(r"SIM-001: session 1/1, transaction \d+, \d\.\d\d kWh", lines[1])
+    assert re.fullmatch(r"1 station, 1 of 1 sessions, \d\.\d\d kWh, \d+ messages answered in [\d.]+ s", lines[2])
+    assert lines[3].startswith("latency  p50 ")
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_every_session_of_every_station_is_stored_with_the_energy_that_was_told(open_node: NodeProcess) -> None:
+    done = simulate(open_node, "--stations", "3", "--sessions", "2", "--prefix", "FLEET-", "--json", *FAST)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["stations"], told["sessions"], told["sessions_planned"]) == (3, 6, 6)
+    assert (told["refused"], told["unanswered"], told["interrupted"]) == ({}, {}, False)
+    assert told["answered"]["StartTransaction"] == told["answered"]["StopTransaction"] == 6
+    assert set(told["latency_ms"]) == {"p50", "p95", "p99", "max"}
+    rows = [row for row in open_node.ask("transactions", "list") if row["station"].startswith("FLEET-")]
+    assert len(rows) == 6
+    assert not any(row["open"] or row["flags"] for row in rows)
+    assert sum(row["energy_wh"] for row in rows) == pytest.approx(told["energy_wh"], abs=6)
+    assert all(row["stopped_at"] <= time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 120)) for row in rows)
+
+
+def test_power_and_energy_agree_in_what_the_node_stored(open_node: NodeProcess) -> None:
+    done = simulate(open_node, "--prefix", "PHYS-", "--seed", "3", *FAST)
+    assert done.returncode == 0
+    [row] = [row for row in open_node.ask("transactions", "list") if row["station"] == "PHYS-001"]
+    readings = open_node.ask("transactions", "show", str(row["id"]))["meter_values"]
+    registers = [float(value(reading, "Energy.Active.Import.Register")) for reading in readings]
+    assert registers == sorted(registers)
+    assert len(readings) == 20
+    for before, after, reading in zip(registers, registers[1:], readings[1:], strict=False):
+        assert float(value(reading, "Power.Active.Import")) / 60 == pytest.approx(after - before, abs=1.1)
+    assert row["meter_stop_wh"] == registers[-1]
+
+
+def value(reading: dict[str, Any], measurand: str) -> str:
+    return next(sample["value"] for sample in reading["samples"] if sample["measurand"] == measurand)
+
+
+def test_on_a_closed_node_stations_and_tags_are_added_and_only_those(closed_node: NodeProcess) -> None:
+    for _ in range(2):
+        done = simulate(closed_node, "--stations", "2", *FAST)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert {row["identity"] for row in closed_node.ask("stations", "list")} == {"SIM-001", "SIM-002"}
+    assert {row["id_tag"] for row in closed_node.ask("tags", "list")} == {"TAG-SIM-001", "TAG-SIM-002"}
+    assert len(closed_node.ask("transactions", "list")) == 4
+
+
+def test_an_unknown_station_named_by_url_is_refused_and_says_so(closed_node: NodeProcess) -> None:
+    done = simulate(closed_node, "--url", closed_node.url, "--prefix", "STRANGER-", *FAST)
+    assert done.returncode == 1
+    assert "STRANGER-001" in done.stdout
+    assert "refused: connection: " in done.stdout
+    assert "answered 401" in done.stdout
+
+
+def test_a_refused_tag_makes_it_end_with_one(closed_node: NodeProcess) -> None:
+    key = closed_node.ask("stations", "add", "REF-001")["key_hex"]
+    url = ("--url", closed_node.url, "--key", key)
+    done = simulate(closed_node, *url, "--prefix", "REF-", "--id-tag", "NOBODY", *FAST)
+    assert done.returncode == 1
+    assert "refused: Authorize NOBODY: Invalid (1 times)" in done.stdout
+
+
+def test_without_a_node_it_says_what_to_do(tmp_path: Path) -> None:
+    done = NodeProcess(tmp_path / "none").command("simulate", check=False)
+    assert done.returncode == 6
+    assert "no node runs here" in done.stderr
+    assert "arthexis start --open" in done.stderr
+
+
+def test_nobody_at_the_url_is_unreachable(open_node: NodeProcess, unused_tcp_port: int) -> None:
+    done = simulate(open_node, "--url", f"ws://127.0.0.1:{unused_tcp_port}/ocpp", *FAST)
+    assert done.returncode == 6
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("late:each-5@0.1", "faults   late 4"),
+        ("silent:each-10", "faults   silent 2"),
+        ("malformed:each-10", "faults   malformed 2"),
+        ("reject", "faults   reject 0 (no operation came that could be rejected)"),
+        ("drop", "faults   drop 1"),
+        ("reboot", "faults   reboot 1"),
+    ],
+)
+def test_with_a_fault_every_session_is_finished_all_the_same(open_node: NodeProcess, fault: str, told: str) -> None:
+    prefix = f"{fault[:4].upper()}-"
+    done = simulate(open_node, "--fault", fault, "--prefix", prefix, *FAST)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert told in done.stdout.splitlines()
+    [row] = [row for row in open_node.ask("transactions", "list") if row["station"] == f"{prefix}001"]
+    assert not row["open"]
+    assert row["stop_reason"] == ("PowerLoss" if fault == "reboot" else "EVDisconnected")
+
+
+def test_a_fault_that_is_none_is_a_usage_error(open_node: NodeProcess) -> None:
+    done = simulate(open_node, "--fault", "explode")
+    assert done.returncode == 2
+    assert "late, reject, silent, malformed, reboot, drop" in done.stderr
+
+
+def test_ctrl_c_stops_the_sessions_properly(open_node: NodeProcess) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-m", "arthexis", "simulate", "--prefix", "STOP-", "--speed", "60"],
+        env=open_node.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(lambda: [r for r in open_node.ask("transactions", "list") if r["station"] == "STOP-001"])
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=20)
+    finally:
+        running.kill()
+    assert running.returncode == 130
+    assert "interrupted; open sessions were stopped" in out
+    assert "Traceback" not in out + err
+    [row] = [row for row in open_node.ask("transactions", "list") if row["station"] == "STOP-001"]
+    assert (row["open"], row["stop_reason"]) == (False, "Other")
+
+
+def wait_for(found: Any, timeout_s: float = 15.0) -> None:
+    until = time.monotonic() + timeout_s
+    while not found():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def test_on_a_terminal_progress_moves_and_is_taken_away(open_node: NodeProcess) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "arthexis", "simulate", "--prefix", "TTY-", *FAST]
+    running = subprocess.Popen(command, env=open_node.environment, stdout=theirs, stderr=theirs, close_fds=True)
+    os.close(theirs)
+    shown = read_all(ours)
+    assert running.wait(20) == 0
+    assert re.search(r"\[\.{20}\] 0/1 sessions, 1 charging, \d+ messages answered, 0 refused or unanswered", shown)
+    assert shown.rstrip().splitlines()[-1].lstrip("\r").startswith("latency")
+
+
+def read_all(descriptor: int) -> str:
+    parts = []
+    while True:
+        try:
+            part = os.read(descriptor, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        parts.append(part)
+    os.close(descriptor)
+    return b"".join(parts).decode()
+
+
+def test_a_single_call_prints_its_answer(open_node: NodeProcess) -> None:
+    payload = json.dumps({"vendorId": "com.nobody", "data": "1"})
+    done = simulate(open_node, "call", "CP-1", "DataTransfer", "--payload", payload)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"status": "UnknownVendorId"})
+
+
+def test_a_single_call_that_is_refused_ends_with_one_and_says_the_code(open_node: NodeProcess) -> None:
+    done = simulate(open_node, "call", "CP-1", "MakeCoffee", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["outcome"], told["code"]) == (1, "CALLERROR", "NotImplemented")
+    assert [direction for direction, _ in told["frames"]] == [">", "<"]
+    done = simulate(open_node, "call", "CP-1", "MakeCoffee")
+    assert done.stderr.startswith("MakeCoffee: CALLERROR NotImplemented")
+
+
+def test_a_single_call_to_a_closed_node_needs_the_key(closed_node: NodeProcess) -> None:
+    key = closed_node.ask("stations", "add", "CP-7")["key_hex"]
+    refused = simulate(closed_node, "call", "CP-7", "Heartbeat")
+    assert refused.returncode == 6
+    assert "--key" in refused.stderr
+    done = simulate(closed_node, "call", "CP-7", "Heartbeat", "--key", key, "--boot")
+    assert (done.returncode, list(json.loads(done.stdout))) == (0, ["currentTime"])
+
+
+def test_a_payload_that_is_no_json_is_a_usage_error(open_node: NodeProcess) -> None:
+    done = simulate(open_node, "call", "CP-1", "Heartbeat", "--payload", "{")
+    assert done.returncode == 2
+    assert "that is no JSON" in done.stderr
