@@ -245,7 +245,7 @@ class Link:
         except Unmendable as reason:
             return _Fault(reason.fault, str(reason))
         frame.repairs = (*frame.repairs, *mended.repairs)
-        frame.absent = mended.absent
+        frame.absent, frame.verbatim = mended.absent, mended.verbatim
         return mended.value
 
     def give_up(self) -> None:
