@@ -20,7 +20,7 @@ encode = msgspec.json.Encoder().encode
 
 KNOWN = Prepared(
     sa.select(transaction.c.connector).where(
-        transaction.c.station_id == bind("station_id"), transaction.c.id == bind("row")
+        transaction.c.station_id == bind("station_id"), transaction.c.id == bind("row", type_=sa.BigInteger)
     )
 )
 OPEN_HERE = Prepared(

@@ -94,7 +94,9 @@ INSERT = Prepared(
     .returning(_c.id)
 )
 _closing = (_c.id, _c.connector, _c.meter_start_wh, _c.stop_received_at, _c.stop_answer, _c.flags)
-CLOSING = Prepared(sa.select(*_closing).where(_c.station_id == bind("station_id"), _c.id == bind("row")))
+CLOSING = Prepared(
+    sa.select(*_closing).where(_c.station_id == bind("station_id"), _c.id == bind("row", type_=sa.BigInteger))
+)
 CLAIMED = Prepared(
     sa.select(*_closing).where(
         _c.station_id == bind("station_id"),
