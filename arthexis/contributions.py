@@ -56,7 +56,9 @@ class Protocol:
 
     ``unrefusable`` names the actions that carry money and are answered whatever they contain (repair mode).
     ``aliases`` maps an enum member that stations really send to the one they mean, per wire name of the field;
-    ``fallbacks`` gives the member for a field whose text means nothing at all.
+    ``fallbacks`` gives the member for a field whose text means nothing at all. ``names`` maps what stations call a
+    member (its letters without case, or the bare text where it has none) to the members that it may stand for.
+    ``units`` names the unit of members that are plain numbers, so that "12.5 kWh" can be read.
     """
 
     subprotocol: str
@@ -65,6 +67,8 @@ class Protocol:
     unrefusable: frozenset[str] = frozenset()
     aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     fallbacks: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

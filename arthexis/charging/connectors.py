@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,10 +13,8 @@ from arthexis.charging import reservations
 from arthexis.charging.receipts import Receipt
 from arthexis.charging.station import Station
 from arthexis.charging.tables import connector, connector_status
+from arthexis.charging.times import clock_is_wrong
 from arthexis.db.statements import Connection, Prepared
-
-EARLIEST_YEAR = 2010
-MOST_AHEAD = timedelta(minutes=5)
 
 HISTORY = Prepared(
     sa.insert(connector_status).values(
@@ -90,9 +88,7 @@ def report(db: Connection, station: Station, status: Status, receipt: Receipt) -
 
 def _to_go_by(at: datetime | None, received_at: datetime) -> datetime | None:
     """The station's time if statuses can be ordered by it: a dead clock or one ahead of ours orders nothing."""
-    if at is None or at.year < EARLIEST_YEAR or at > received_at + MOST_AHEAD:
-        return None
-    return at
+    return None if clock_is_wrong(at, received_at) else at
 
 
 def rows(db: Connection, station_id: int) -> list[dict[str, Any]]:

@@ -13,11 +13,23 @@ TRANSACTION_IDS = range(1, 2**31)
 def folded(text: str) -> str:
     """The form in which identities and id tags are compared: case-insensitive, otherwise exact (OCPP 1.6 §3.9).
 
-    Control characters, which some readers append, count for nothing.
+    Control characters and blanks around it, which some readers append, count for nothing. Only letters that are the
+    upper and lower form of each other are the same: ``ß`` is not ``ss``, ``İ`` is no ``i``, the Kelvin sign no ``k``.
     """
-    if not text.isprintable():
-        text = "".join(c for c in text if c.isprintable())
-    return text.casefold()
+    if text.isascii() and text.isprintable():
+        return text.strip().lower()
+    return "".join(c for c in text if c.isprintable()).strip().translate(_lower)
+
+
+class _Lower(dict[int, int]):
+    """The lower form of each character that has exactly one, for ``str.translate``."""
+
+    def __missing__(self, code: int) -> int:
+        lower = chr(code).lower()
+        return ord(lower) if len(lower) == 1 and lower.upper() == chr(code) else code
+
+
+_lower = _Lower()
 
 
 def uuid7(milliseconds: int | None = None) -> str:

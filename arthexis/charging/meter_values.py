@@ -20,7 +20,7 @@ encode = msgspec.json.Encoder().encode
 
 KNOWN = Prepared(
     sa.select(transaction.c.connector).where(
-        transaction.c.station_id == bind("station_id"), transaction.c.id == bind("row")
+        transaction.c.station_id == bind("station_id"), transaction.c.id == bind("row", type_=sa.BigInteger)
     )
 )
 OPEN_HERE = Prepared(
@@ -77,6 +77,7 @@ def insert(
 ) -> int:
     """Keep readings under a transaction (0: none); how many were new."""
     new = 0
+    repairs = receipt.repairs_json
     for reading in readings:
         samples = encode(reading.samples)
         new += db.run(
@@ -91,6 +92,7 @@ def insert(
             samples=samples.decode(),
             digest=int.from_bytes(blake2b(samples, digest_size=8).digest(), signed=True),
             with_stop=with_stop,
+            repairs=repairs,
         )
     return new
 
@@ -138,4 +140,5 @@ def _repeated(at_raw: str, sample: dict[str, Any], seen: set[tuple[Any, ...]]) -
 def _public(row: dict[str, Any]) -> dict[str, Any]:
     for hidden in ("id", "station_id", "digest"):
         del row[hidden]
+    row["repairs"] = msgspec.json.decode(row["repairs"]) if row["repairs"] else []
     return row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,10 @@ import msgspec
 
 @dataclass(slots=True)
 class Receipt:
-    """A message as it arrived. ``absent`` names members that stand in the payload only because they must."""
+    """A message as it arrived. ``absent`` names members that stand in the payload only because they must.
+
+    ``verbatim`` has the text of those that the payload holds clipped or not at all; both go by dotted wire paths.
+    """
 
     received_at: datetime
     frame: bytes
@@ -18,6 +22,7 @@ class Receipt:
     action: str
     repairs: tuple[str, ...] = ()
     absent: frozenset[str] = frozenset()
+    verbatim: Mapping[str, str] | None = None
 
     @property
     def repairs_json(self) -> str | None:

@@ -56,6 +56,7 @@ ELSEWHERE = Prepared(
     sa.select(transaction.c.id)
     .where(transaction.c.id_tag_key == bind("id_tag_key"), transaction.c.open.is_(True))
     .where(transaction.c.authorization == "Accepted")
+    .where(sa.or_(transaction.c.station_id != bind("station_id"), transaction.c.connector != bind("connector")))
     .limit(1)
 )
 
@@ -77,7 +78,10 @@ def find(db: Connection, id_tag: str) -> Tag | None:
 
 
 def decide(db: Connection, id_tag: str, station: str, at: datetime, *, admit_unknown: bool) -> Authorization:
-    """What the node itself says of a tag (OCPP 1.6 §4.1): Accepted, Blocked, Expired, or Invalid where unknown."""
+    """What the node itself says of a tag (OCPP 1.6 §4.1): Accepted, Blocked, Expired, or Invalid where unknown.
+
+    A text without any character that counts is no tag: it is not put in the inbox.
+    """
     found = find(db, id_tag)
     if found is None:
         if admit_unknown:
@@ -94,13 +98,18 @@ def decide(db: Connection, id_tag: str, station: str, at: datetime, *, admit_unk
 def keep_unknown(db: Connection, id_tag: str, station: str, at: datetime) -> None:
     """Put an unknown tag in the inbox, which is bounded: the one not seen for longest goes first."""
     clipped = id_tag[: 4 * MAX_TAG]
-    db.run(KEEP_UNKNOWN, id_tag_key=folded(clipped), id_tag=clipped, station=station, at=at)
+    key = folded(clipped)
+    if not key:
+        return
+    db.run(KEEP_UNKNOWN, id_tag_key=key, id_tag=clipped, station=station, at=at)
     db.run(FORGET_OLDEST)
 
 
-def charging_elsewhere(db: Connection, id_tag: str) -> bool:
-    """Whether an open, accepted transaction already runs on this tag."""
-    return db.one(ELSEWHERE, id_tag_key=folded(id_tag)) is not None
+def charging_elsewhere(db: Connection, id_tag_key: str, station_id: int, connector: int) -> bool:
+    """Whether an open, accepted transaction runs on this tag (folded), but for one that stands on this connector."""
+    if not id_tag_key:
+        return False
+    return db.one(ELSEWHERE, id_tag_key=id_tag_key, station_id=station_id, connector=connector) is not None
 
 
 def add(

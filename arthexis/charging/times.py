@@ -12,10 +12,18 @@ from typing import Final
 LONGEST: Final = 255
 """Characters; a longer text is no time."""
 
-_DATE: Final = r"(?P<year>\d{4})(?:-(?P<month>\d{1,2})-(?P<day>\d{1,2})|(?P<month_day>\d{4}))"
+EARLIEST_YEAR: Final = 2010
+MOST_AHEAD: Final = timedelta(minutes=5)
+
+_DATE: Final = r"(?P<year>\d{4})(?:(?P<mark>[-/.])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})|(?P<month_day>\d{4}))"
 _TIME: Final = r"(?P<hour>\d{1,2})(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?:[.,](?P<fraction>\d*))?)?)?"
 _ZONE: Final = r"(?:(?P<sign>[+-])(?P<ahead>\d{2})(?::?(?P<ahead_minutes>\d{2}))?)?(?P<utc>z|utc|gmt)?"
-_lenient = re.compile(rf"{_DATE}(?:[t ]\s*{_TIME}\s*{_ZONE})?", re.ASCII | re.IGNORECASE).fullmatch
+_lenient = re.compile(rf"{_DATE}(?:[t ]\s*{_TIME}\s*{_ZONE})?(?:\[[\w/+-]+\])?", re.ASCII | re.IGNORECASE).fullmatch
+_digits = re.compile(r"(?P<whole>\d{9,17})(?:[.,](?P<fraction>\d*))?", re.ASCII).fullmatch
+_of_day = re.compile(r"(\d{2})\.(\d{2})\.(\d{4})(?=[ t])", re.ASCII | re.IGNORECASE).match
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_COUNTS: Final = {10: 1, 13: 1_000, 16: 1_000_000}
+"""Digits of a count since 1970 from 2001 to 2286: seconds, milliseconds, microseconds; how many a second."""
 
 
 def parse_utc(text: str, zone: tzinfo = UTC) -> datetime | None:
@@ -23,6 +31,7 @@ def parse_utc(text: str, zone: tzinfo = UTC) -> datetime | None:
 
     A time without a zone is one of ``zone``. Fractions may have any length, offsets need no colon, letters any case,
     a space may stand for the T; second 60 is the next second and 24:00 the next day. A date alone is its midnight.
+    A count of seconds, milliseconds or microseconds since 1970 and all digits in a row (``20261123200517``) do too.
     """
     if text[4:5] == "-":
         try:
@@ -31,6 +40,11 @@ def parse_utc(text: str, zone: tzinfo = UTC) -> datetime | None:
         except ValueError:
             pass
     return _patiently(text, zone)
+
+
+def clock_is_wrong(at: datetime | None, received_at: datetime) -> bool:
+    """Whether a station's time is none, of a clock never set, or ahead of ours; an old one may be a backlog."""
+    return at is None or at.year < EARLIEST_YEAR or at > received_at + MOST_AHEAD
 
 
 def format_utc(moment: datetime) -> str:
@@ -50,13 +64,29 @@ def _in_utc(moment: datetime, zone: tzinfo) -> datetime | None:
 
 
 def _patiently(text: str, zone: tzinfo) -> datetime | None:
-    found = _lenient(text.strip(" \t\r\n\0\ufeff\"'")) if len(text) <= LONGEST else None
+    if len(text) > LONGEST:
+        return None
+    bare = text.strip(" \t\r\n\0\ufeff\"'")
+    if (count := _digits(bare)) is not None:
+        if len(count["whole"]) != len("20261123200517"):
+            return _counted(count)
+        bare = f"{bare[:8]}T{bare[8:]}"
+    found = _lenient(f"{bare[6:10]}-{bare[3:5]}-{bare[:2]}{bare[10:]}" if _of_day(bare) else bare)
     if found is None:
         return None
     try:
         return _in_utc(_moment(found), zone)
     except (OverflowError, ValueError):
         return None
+
+
+def _counted(count: re.Match[str]) -> datetime | None:
+    """The moment of a count since 1970; a fraction of it is one of its unit."""
+    per_second = _COUNTS.get(len(count["whole"]))
+    if per_second is None:
+        return None
+    microseconds = int(count["whole"] + f"{count['fraction'] or '':0<6.6}") // per_second
+    return EPOCH + timedelta(microseconds=microseconds)
 
 
 def _moment(found: re.Match[str]) -> datetime:

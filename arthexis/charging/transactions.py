@@ -20,6 +20,7 @@ from arthexis.charging.receipts import Receipt
 from arthexis.charging.station import Station
 from arthexis.charging.tables import station as station_table
 from arthexis.charging.tables import transaction
+from arthexis.charging.times import MOST_AHEAD, clock_is_wrong
 from arthexis.db.statements import Connection, Prepared
 
 LARGEST = 2**62
@@ -28,6 +29,9 @@ BACKWARDS = "meter ran backwards"
 NO_REGISTER = "meter register missing or absurd"
 NO_START = "stop without a start"
 LATE_CLAIM = "stop named no transaction, attached to the only open one"
+NEGATIVE = "meter register below zero"
+CLOCK = "station clock cannot be right"
+MOST_OPEN = 16
 
 _c = transaction.c
 encode = msgspec.json.Encoder().encode
@@ -44,8 +48,21 @@ TWIN = Prepared(
         _c.meter_start_wh.is_not_distinct_from(bind("meter_start_wh", type_=sa.BigInteger)),
     )
 )
+CLAIMED_TWIN = Prepared(
+    sa.select(_c.id, _c.id_tag_info)
+    .where(
+        _c.station_id == bind("station_id"),
+        _c.claimed_id <= 0,
+        _c.connector == bind("connector"),
+        _c.id_tag_key == bind("id_tag_key"),
+        _c.started_at_raw == bind("started_at_raw"),
+        _c.meter_start_wh.is_not_distinct_from(bind("meter_start_wh", type_=sa.BigInteger)),
+    )
+    .order_by(_c.id.desc())
+    .limit(1)
+)
 OPEN_HERE = Prepared(
-    sa.select(_c.id, _c.flags).where(
+    sa.select(_c.id, _c.flags, _c.authorization).where(
         _c.station_id == bind("station_id"), _c.open.is_(True), _c.connector == bind("connector")
     )
 )
@@ -70,13 +87,16 @@ INSERT = Prepared(
                 "meter_start_wh",
                 "open",
                 "flags",
+                "start_repairs",
             )
         }
     )
     .returning(_c.id)
 )
 _closing = (_c.id, _c.connector, _c.meter_start_wh, _c.stop_received_at, _c.stop_answer, _c.flags)
-CLOSING = Prepared(sa.select(*_closing).where(_c.station_id == bind("station_id"), _c.id == bind("row")))
+CLOSING = Prepared(
+    sa.select(*_closing).where(_c.station_id == bind("station_id"), _c.id == bind("row", type_=sa.BigInteger))
+)
 CLAIMED = Prepared(
     sa.select(*_closing).where(
         _c.station_id == bind("station_id"),
@@ -86,7 +106,9 @@ CLAIMED = Prepared(
     )
 )
 OPEN_OF = Prepared(
-    sa.select(*_closing, _c.id_tag_key).where(_c.station_id == bind("station_id"), _c.open.is_(True)).limit(2)
+    sa.select(*_closing, _c.started_at, _c.id_tag_key)
+    .where(_c.station_id == bind("station_id"), _c.open.is_(True))
+    .limit(MOST_OPEN)
 )
 CLOSE = Prepared(
     sa.update(transaction)
@@ -106,6 +128,7 @@ CLOSE = Prepared(
                 "energy_wh",
                 "claimed_id",
                 "flags",
+                "stop_repairs",
             )
         },
     )
@@ -114,7 +137,10 @@ CLOSE = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a station says of a start; ``meter_start_wh`` is None where it named no register."""
+    """What a station says of a start; ``meter_start_wh`` is None where it named no register.
+
+    ``id_tag`` is the tag as presented, however long: the row keeps its start, the whole of it is compared.
+    """
 
     connector: int
     id_tag: str
@@ -173,22 +199,14 @@ def start(
 
     A refused tag still gets its transaction. ``policy`` is what plugins decided; None leaves it to the tag's row.
     """
-    register = sane(told.meter_start_wh)
-    twin = db.one(
-        TWIN,
-        station_id=station.row,
-        connector=told.connector,
-        id_tag_key=folded(told.id_tag),
-        started_at_raw=told.at_raw,
-        meter_start_wh=register,
-    )
+    register, key = sane(told.meter_start_wh), folded(told.id_tag)
+    twin = _twin(db, station, told, key, register, receipt.received_at)
     if twin is not None:
-        return Started(twin[0], authorization_from(twin[1]))
+        return twin
     decided = policy or tags.decide(db, told.id_tag, station.id, receipt.received_at, admit_unknown=admit_unknown)
-    if decided.status == "Accepted":
-        _supersede(db, station, told.connector)
-        if tags.charging_elsewhere(db, told.id_tag):
-            decided = Authorization("ConcurrentTx", decided.expires_at, decided.parent_id_tag)
+    if decided.status == "Accepted" and tags.charging_elsewhere(db, key, station.row, told.connector):
+        decided = Authorization("ConcurrentTx", decided.expires_at, decided.parent_id_tag)
+    _supersede(db, station, told.connector, accepted=decided.status == "Accepted")
     row = _insert(db, station, told, receipt, decided, register)
     if decided.status == "Accepted":
         at = receipt.received_at
@@ -207,15 +225,39 @@ def start(
     return Started(row, decided)
 
 
+def _twin(
+    db: Connection, station: Station, told: Start, key: str, register: int | None, now: datetime
+) -> Started | None:
+    """The transaction that the same message opened before.
+
+    It counts while it is open. Closed, it counts only if its stop named no transaction: then the station never
+    learned the number and asks again. Any other start alike is another session of a station whose clock stands still.
+    """
+    content = {
+        "station_id": station.row,
+        "connector": told.connector,
+        "id_tag_key": key,
+        "started_at_raw": told.at_raw,
+        "meter_start_wh": register,
+    }
+    found = db.one(TWIN, **content)
+    if found is None and not clock_is_wrong(told.at, now):
+        found = db.one(CLAIMED_TWIN, **content)
+    return Started(found[0], authorization_from(found[1])) if found is not None else None
+
+
 def _insert(
     db: Connection, station: Station, told: Start, receipt: Receipt, decided: Authorization, register: int | None
 ) -> int:
+    odd = [NO_REGISTER] if register is None else [NEGATIVE] if register < 0 else []
+    if clock_is_wrong(told.at, receipt.received_at):
+        odd.append(CLOCK)
     found = db.one(
         INSERT,
         uid=uuid7(),
         station_id=station.row,
         connector=told.connector,
-        id_tag=told.id_tag,
+        id_tag=told.id_tag[: tags.MAX_TAG] or None,
         id_tag_key=folded(told.id_tag),
         authorization=decided.status,
         id_tag_info=encode(decided).decode(),
@@ -225,14 +267,17 @@ def _insert(
         start_received_at=receipt.received_at,
         meter_start_wh=register,
         open=True,
-        flags="[]" if register is not None else _flags("[]", NO_REGISTER),
+        flags=encode(odd).decode(),
+        start_repairs=receipt.repairs_json,
     )
     return int(found[0]) if found else 0
 
 
-def _supersede(db: Connection, station: Station, connector: int) -> None:
-    """Close what still stood open on this connector: its stop was never seen."""
-    for row, flags in db.all(OPEN_HERE, station_id=station.row, connector=connector):
+def _supersede(db: Connection, station: Station, connector: int, *, accepted: bool) -> None:
+    """Close what stood open on this connector, as its stop was never seen; a refused start closes refused ones."""
+    for row, flags, authorization in db.all(OPEN_HERE, station_id=station.row, connector=connector):
+        if not accepted and authorization == "Accepted":
+            continue
         db.run(SUPERSEDE, row=row, flags=_flags(flags, SUPERSEDED))
         db.event("transaction.superseded", station.id, {"transaction_id": row, "connector": connector})
 
@@ -276,14 +321,23 @@ def _meant(db: Connection, station: Station, told: Stop) -> _Row | None:
         return _Row(*found)
     if told.transaction_id > 0:
         return None
-    still_open = db.all(OPEN_OF, station_id=station.row)
-    if len(still_open) != 1:
-        return None
-    *cells, id_tag_key = still_open[0]
+    possible = [row for row, at, key in _open(db, station) if _may_close(told, row, at, key)]
+    return possible[0]._replace(flags=_flags(possible[0].flags, LATE_CLAIM)) if len(possible) == 1 else None
+
+
+def _open(db: Connection, station: Station) -> list[tuple[_Row, datetime | None, str | None]]:
+    """The open transactions of a station, each with its start and its tag."""
+    return [(_Row(*cells), at, key) for *cells, at, key in db.all(OPEN_OF, station_id=station.row)]
+
+
+def _may_close(told: Stop, row: _Row, started_at: datetime | None, id_tag_key: str | None) -> bool:
+    """Whether a stop without a number can be of this transaction: its tag, not before it, its register not below."""
     if told.id_tag is not None and folded(told.id_tag) != id_tag_key:
-        return None
-    row = _Row(*cells)
-    return row._replace(flags=_flags(row.flags, LATE_CLAIM))
+        return False
+    if told.at is not None and started_at is not None and told.at < started_at - MOST_AHEAD:
+        return clock_is_wrong(told.at, started_at)
+    register = sane(told.meter_stop_wh)
+    return register is None or row.meter_start_wh is None or register >= row.meter_start_wh
 
 
 def _stopping(
@@ -308,7 +362,7 @@ def _orphan(db: Connection, station: Station, told: Stop, receipt: Receipt, flag
         uid=uuid7(),
         station_id=station.row,
         connector=0,
-        id_tag=told.id_tag,
+        id_tag=told.id_tag[: tags.MAX_TAG] if told.id_tag is not None else None,
         id_tag_key=folded(told.id_tag) if told.id_tag is not None else None,
         authorization="Unknown",
         id_tag_info=None,
@@ -319,6 +373,7 @@ def _orphan(db: Connection, station: Station, told: Stop, receipt: Receipt, flag
         meter_start_wh=None,
         open=True,
         flags=flags,
+        start_repairs=None,
     )
     return _Row(int(found[0]) if found else 0, 0, None, None, None, flags)
 
@@ -328,6 +383,8 @@ def _close(
 ) -> Stopped:
     register = sane(told.meter_stop_wh)
     energy_wh, flags = _energy(row, register)
+    if clock_is_wrong(told.at, receipt.received_at):
+        flags = _flags(flags, CLOCK)
     db.run(
         CLOSE,
         row=row.id,
@@ -336,11 +393,12 @@ def _close(
         stop_received_at=receipt.received_at,
         meter_stop_wh=register,
         stop_reason=told.reason,
-        stop_id_tag=told.id_tag,
+        stop_id_tag=told.id_tag[: tags.MAX_TAG] if told.id_tag is not None else None,
         stop_answer=encode(decided).decode() if decided is not None else None,
         energy_wh=energy_wh,
         claimed_id=told.transaction_id if told.transaction_id != row.id else None,
         flags=flags,
+        stop_repairs=receipt.repairs_json,
     )
     db.event(
         "transaction.stopped",
@@ -361,7 +419,9 @@ def _energy(row: _Row, register: int | None) -> tuple[int | None, str]:
     """Wh between the registers; None, with a flag, where they make no sense. Never negative."""
     if register is None:
         return None, _flags(row.flags, NO_REGISTER)
-    if row.meter_start_wh is None:
+    if register < 0:
+        return None, _flags(row.flags, NEGATIVE)
+    if row.meter_start_wh is None or row.meter_start_wh < 0:
         return None, row.flags
     energy_wh = register - row.meter_start_wh
     return (energy_wh, row.flags) if energy_wh >= 0 else (None, _flags(row.flags, BACKWARDS))
@@ -414,4 +474,9 @@ def _public(row: dict[str, Any]) -> dict[str, Any]:
     row["flags"] = flags_from(row["flags"])
     for name in ("id_tag_info", "stop_answer"):
         row[name] = msgspec.json.decode(row[name]) if row[name] else None
+    for name in ("start_repairs", "stop_repairs"):
+        row[name] = msgspec.json.decode(row[name]) if row[name] else []
+    for end, at in (("start", row["started_at"]), ("stop", row["stopped_at"])):
+        received_at = row[f"{end}_received_at"]
+        row[f"{end}_skew_s"] = (received_at - at).total_seconds() if at and received_at else None
     return row

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import UserDefinedType
 
 
@@ -23,13 +24,19 @@ class UtcDateTime(UserDefinedType[datetime]):
         """Text on SQLite, ``timestamptz`` elsewhere."""
         return self if dialect.name == "sqlite" else DateTime(timezone=True).dialect_impl(dialect)
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], str | None]:
-        """From an aware datetime to text."""
-        return to_text
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], str | None] | None:
+        """From an aware datetime to text on SQLite; other drivers take it as it is."""
+        return to_text if dialect.name == "sqlite" else None
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], datetime | None]:
-        """From text to an aware datetime."""
-        return from_text
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], datetime | None] | None:
+        """From text to an aware datetime on SQLite; other drivers give it as it is."""
+        return from_text if dialect.name == "sqlite" else None
+
+
+@compiles(UtcDateTime, "postgresql")
+def _timestamptz(_type: UtcDateTime, _compiler: Any, **_: Any) -> str:
+    """What alembic and ``CREATE TABLE`` write on PostgreSQL; ``get_col_spec`` alone would make it text there too."""
+    return "TIMESTAMP WITH TIME ZONE"
 
 
 def to_text(moment: datetime | None) -> str | None:

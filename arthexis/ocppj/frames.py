@@ -77,7 +77,7 @@ def read(data: bytes, received_at: datetime, *, strict: bool) -> Frame:
     if kind != CALL or len(wire_id) > MAX_ID:
         return _look_again(data, received_at, strict=strict)
     raw = bytes(payload)
-    return Call(received_at, data, wire_id, action, (), NOTHING_ABSENT, wire_id, raw if raw != b"null" else b"{}")
+    return Call(received_at, data, wire_id, action, (), NOTHING_ABSENT, None, wire_id, raw if raw != b"null" else b"{}")
 
 
 NOTHING_ABSENT: Final[frozenset[str]] = frozenset()
@@ -147,7 +147,7 @@ def _frame(
     if len(message_id) > MAX_ID:
         repairs = (*repairs, "frame: message id longer than 36")
     raw = b"{}" if payload in {None, b"null"} else payload
-    return Call(received_at, data, message_id, action, repairs, NOTHING_ABSENT, wire_id, raw)
+    return Call(received_at, data, message_id, action, repairs, NOTHING_ABSENT, None, wire_id, raw)
 
 
 def _envelope(reason: str, wire_id: Any, action: Any) -> Unreadable:

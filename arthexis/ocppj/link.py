@@ -20,6 +20,7 @@ from arthexis.charging.receipts import Receipt
 from arthexis.charging.station import Station
 from arthexis.charging.times import parse_utc
 from arthexis.contributions import Fault
+from arthexis.errors import Unavailable
 from arthexis.ocppj import frames
 from arthexis.ocppj.calls import Calls
 from arthexis.ocppj.dialect import Dialect, Ready
@@ -40,6 +41,8 @@ CLOSE_BINARY: Final = 1003
 CLOSE_TEXT: Final = 1007
 GOING_AWAY: Final = 1001
 POLICY: Final = 1008
+ANSWERED: Final = b"[3,"
+"""How a CALLRESULT begins. Only these are given again: what was refused is tried anew, as it may succeed now."""
 
 
 class Link:
@@ -168,8 +171,17 @@ class Link:
             answer = None
             if frame.wire_id is not None:
                 answer = self._error(frame.wire_id, frame.fault, frame.reason)
+                if frame.action in self.dialect.protocol.unrefusable:
+                    await self._keep_refused(data, answer, frame)
+                    return
                 await self._send(answer)
             self.log(data, answer, None if frame.wire_id is None else str(frame.wire_id), frame.action)
+
+    async def _keep_refused(self, data: bytes, answer: bytes, frame: frames.Unreadable) -> None:
+        """Refuse a frame that may carry money after it is stored, so that its numbers are not lost with it."""
+        record = Receipt(self.host.clock.now(), data, str(frame.wire_id), frame.action or "")
+        await self._store(record, answer, always=True)
+        await self._send(answer)
 
     # ------------------------------------------------------------------ answering
 
@@ -183,7 +195,8 @@ class Link:
                 wire = self._unready(frame)
             else:
                 wire = await self._handled(ready, frame)
-                self._replies.keep(frame.wire_id, frame.frame, wire, now + ready.action.replay_s)
+                if wire.startswith(ANSWERED):
+                    self._replies.keep(frame.wire_id, frame.frame, wire, now + ready.action.replay_s)
         else:
             self.log(frame.frame, wire, frame.message_id, frame.action)
         self.busy_since = 0.0
@@ -205,13 +218,13 @@ class Link:
         """Decode, handle, and make the answer; everything the handler wrote is committed when this returns."""
         if self.station.registration != "Accepted" and not self._may_speak(ready):
             said = f"the station's registration is {self.station.registration or 'missing: boot first'}"
-            return await self._refused(frame, Fault.NOT_ACCEPTED, said)
+            return await self._refused(ready, frame, Fault.NOT_ACCEPTED, said)
         try:
             payload = ready.decode(frame.payload)
         except frames.READ_FAILURES as error:
             payload = self._mended(ready, frame, error)
             if isinstance(payload, _Fault):
-                return await self._refused(frame, payload.fault, payload.reason)
+                return await self._refused(ready, frame, payload.fault, payload.reason)
         call = Call(self, ready, payload, frame)
         contain = self.host.contain
         try:
@@ -226,7 +239,7 @@ class Link:
             self.host.tell_message(self.station, frame, failure)
         if failure is not None:
             said = f"{frame.action} could not be handled; send it again"
-            return await self._refused(frame, Fault.INTERNAL, said, stored=call.stored)
+            return await self._refused(ready, frame, Fault.INTERNAL, said)
         if call.reply is not None and call.reply[0] is answer:
             return call.reply[1]
         wire = frames.result(frame.wire_id, answer)
@@ -243,10 +256,17 @@ class Link:
             return True
         return self.station.registration is None and self.station.known and not self.station.strict
 
-    async def _refused(self, frame: frames.Call, fault: Fault, reason: str, *, stored: bool = False) -> bytes:
-        """The CALLERROR of a CALL that was understood, after its raw frame is stored."""
+    async def _refused(self, ready: Ready, frame: frames.Call, fault: Fault, reason: str) -> bytes:
+        """The CALLERROR of a CALL that was understood, after its raw frame is stored; one of money in any case.
+
+        Where it cannot be stored the station is told InternalError, so that it sends the CALL again.
+        """
         wire = self._error(frame.wire_id, fault, reason)
-        await self._store(frame, wire, stored=stored)
+        try:
+            await self._store(frame, wire, always=ready.unrefusable)
+        except Unavailable as error:
+            log.error("%s of %s is not on record: %s", frame.action, self.station.id, error)
+            wire = self._error(frame.wire_id, Fault.INTERNAL, f"{frame.action} could not be stored; send it again")
         return wire
 
     def _mended(self, ready: Ready, frame: frames.Call, error: Exception) -> Any:
@@ -258,7 +278,7 @@ class Link:
         except Unmendable as reason:
             return _Fault(reason.fault, str(reason))
         frame.repairs = (*frame.repairs, *mended.repairs)
-        frame.absent = mended.absent
+        frame.absent, frame.verbatim = mended.absent, mended.verbatim
         return mended.value
 
     def give_up(self) -> None:
@@ -283,6 +303,9 @@ class Link:
         """The row of the message log for a CALL; None if it is not kept (log off and nothing mended)."""
         if not self.host.log_messages and not record.repairs:
             return None
+        return self._row(record)
+
+    def _row(self, record: Receipt) -> dict[str, Any]:
         return {
             "station": self.station.id,
             "at": record.received_at,
@@ -294,12 +317,14 @@ class Link:
             "repairs": record.repairs_json,
         }
 
-    async def _store(self, record: Receipt, answer: bytes, *, stored: bool, early: bool = False) -> None:
+    async def _store(
+        self, record: Receipt, answer: bytes, *, stored: bool = False, early: bool = False, always: bool = False
+    ) -> None:
         """Put a CALL and its answer on record: before the answer leaves, but for a Heartbeat.
 
-        Where the handler stored the CALL already, only the answer is new.
+        Where the handler stored the CALL already, only the answer is new. ``always``: even with the message log off.
         """
-        row = self.log_row(record)
+        row = self._row(record) if always else self.log_row(record)
         if row is None:
             return
         row["answer"] = answer

@@ -127,7 +127,7 @@ def upgrade() -> None:
         sa.Column("id_tag_key", sa.Text(), nullable=True),
         sa.Column("authorization", sa.Text(), nullable=False, comment="the status the station was told"),
         sa.Column("id_tag_info", sa.Text(), nullable=True, comment="the idTagInfo answered to the start, JSON"),
-        sa.Column("reservation_id", sa.Integer(), nullable=True),
+        sa.Column("reservation_id", sa.BigInteger(), nullable=True),
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("started_at_raw", sa.Text(), nullable=True),
         sa.Column("start_received_at", UtcDateTime(), nullable=True),
@@ -143,8 +143,12 @@ def upgrade() -> None:
             "energy_wh", sa.BigInteger(), nullable=True, comment="null while open and where the registers make no sense"
         ),
         sa.Column("open", sa.Boolean(), nullable=False),
-        sa.Column("claimed_id", sa.Integer(), nullable=True, comment="the transactionId a stop without a start named"),
+        sa.Column(
+            "claimed_id", sa.BigInteger(), nullable=True, comment="the transactionId a stop without a start named"
+        ),
         sa.Column("flags", sa.Text(), nullable=False, comment="what is odd about it, JSON list"),
+        sa.Column("start_repairs", sa.Text(), nullable=True, comment="what was mended in its start, JSON list"),
+        sa.Column("stop_repairs", sa.Text(), nullable=True, comment="what was mended in its stop, JSON list"),
         sa.ForeignKeyConstraint(["station_id"], ["station.id"], name=op.f("fk_charging_transaction_station_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_charging_transaction")),
         sa.UniqueConstraint("uid", name=op.f("uq_charging_transaction_uid")),
@@ -152,6 +156,12 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_charging_transaction_id_tag_key_open"), "charging_transaction", ["id_tag_key", "open"], unique=False
+    )
+    op.create_index(
+        op.f("ix_charging_transaction_station_id_claimed_id"),
+        "charging_transaction",
+        ["station_id", "claimed_id"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_charging_transaction_station_id_open_connector"),
@@ -201,13 +211,14 @@ def upgrade() -> None:
         sa.Column("station_id", sa.Integer(), nullable=False),
         sa.Column("connector", sa.Integer(), nullable=False),
         sa.Column("transaction_id", sa.Integer(), nullable=False, comment="0: of no transaction"),
-        sa.Column("claimed_id", sa.Integer(), nullable=True, comment="the transactionId sent, where it is not that"),
+        sa.Column("claimed_id", sa.BigInteger(), nullable=True, comment="the transactionId sent, where it is not that"),
         sa.Column("sampled_at", UtcDateTime(), nullable=True),
         sa.Column("sampled_at_raw", sa.Text(), nullable=False),
         sa.Column("received_at", UtcDateTime(), nullable=False),
         sa.Column("samples", sa.Text(), nullable=False, comment="the sampled values as sent, JSON list"),
         sa.Column("digest", sa.BigInteger(), nullable=False),
         sa.Column("with_stop", sa.Boolean(), nullable=False, comment="came as transactionData of a stop"),
+        sa.Column("repairs", sa.Text(), nullable=True, comment="what was mended in the message, JSON list"),
         sa.ForeignKeyConstraint(["station_id"], ["station.id"], name=op.f("fk_meter_value_station_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_meter_value")),
         sa.UniqueConstraint(

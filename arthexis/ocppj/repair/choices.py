@@ -24,6 +24,18 @@ _letters = lru_cache(maxsize=4096)(folded)
 """The same for names that are ours, not the wire's."""
 
 
+def meanings(name: str, notes: Notes) -> tuple[str, ...]:
+    """The members that a station may mean by a name that is none of them; none for a name nobody has heard of."""
+    names = notes.protocol.names
+    return names.get(folded(name)) or names.get(name) or ()
+
+
+def nearest(name: str, members: tuple[str, ...], notes: Notes) -> str | None:
+    """The one of a few members that a misspelt name is clearly most like, or None."""
+    letters = folded(name) if len(name) <= LONGEST else ""
+    return _nearest(letters, members) if letters and members and notes.may_guess() else None
+
+
 def meaning(text: str, members: Mapping[str, Any], wire: str, notes: Notes) -> str | None:
     """The member that a text means in the field ``wire``; None if it means nothing and there is no fallback for it."""
     aliases = notes.protocol.aliases.get(wire, {})

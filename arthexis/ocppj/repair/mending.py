@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -23,12 +24,13 @@ class Mended:
 
     ``absent`` holds dotted wire paths (``meterStop``, ``meterValue.0.timestamp``) of required members that got a
     neutral value and of optional ones whose text meant nothing, so that the domain can store null or refrain from a
-    default.
+    default. ``verbatim`` has, by the same paths, the text of members that the Struct holds clipped or not at all.
     """
 
     value: Any
     repairs: tuple[str, ...]
     absent: frozenset[str]
+    verbatim: Mapping[str, str] = field(default_factory=dict)
 
 
 def mend(raw: bytes, struct: type[msgspec.Struct], protocol: Protocol, *, unrefusable: bool) -> Mended:
@@ -38,7 +40,7 @@ def mend(raw: bytes, struct: type[msgspec.Struct], protocol: Protocol, *, unrefu
     """
     notes = Notes(protocol, unrefusable=unrefusable)
     value = shape_of(struct).mend(_payload(raw, notes), "", notes)
-    return Mended(value, notes.texts(), frozenset(notes.absent))
+    return Mended(value, notes.texts(), frozenset(notes.absent), notes.verbatim)
 
 
 def _payload(raw: bytes, notes: Notes) -> Any:

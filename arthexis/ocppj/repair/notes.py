@@ -10,6 +10,8 @@ MOST_REPAIRS: Final = 32
 MOST_ARRAYS: Final = 4
 MOST_ECHOED: Final = 40
 MOST_ABSENT: Final = 256
+MOST_VERBATIM: Final = 256
+LONGEST_VERBATIM: Final = 255
 MOST_GUESSES: Final = 100
 """Texts of one payload that are compared with all members of their enumeration; that takes longest."""
 
@@ -20,13 +22,14 @@ MOST_MENDED: Final = 20_000
 class Notes:
     """The receipt of one payload while it is mended, and what the rules need to know about its protocol."""
 
-    __slots__ = ("_guesses", "_more", "_texts", "absent", "protocol", "unrefusable")
+    __slots__ = ("_guesses", "_more", "_texts", "absent", "protocol", "unrefusable", "verbatim")
 
     def __init__(self, protocol: Protocol, *, unrefusable: bool) -> None:
         """Start an empty receipt."""
         self.protocol = protocol
         self.unrefusable = unrefusable
         self.absent: set[str] = set()
+        self.verbatim: dict[str, str] = {}
         self._texts: list[str] = []
         self._more = 0
         self._guesses = 0
@@ -51,6 +54,11 @@ class Notes:
         """Note that nothing of the wire stands behind this member."""
         if len(self.absent) < MOST_ABSENT:
             self.absent.add(path)
+
+    def keep(self, path: str, text: str) -> None:
+        """Keep what a member really said, where the Struct can hold less; a very long text is cut."""
+        if len(self.verbatim) < MOST_VERBATIM:
+            self.verbatim[path] = text[:LONGEST_VERBATIM]
 
     def may_guess(self) -> bool:
         """Whether one more text may be compared with the members of its enumeration."""

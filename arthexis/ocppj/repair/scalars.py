@@ -10,26 +10,44 @@ from typing import Any, Final
 
 from arthexis.contributions import Fault
 from arthexis.ocppj.repair.broken import encode
-from arthexis.ocppj.repair.choices import meaning
+from arthexis.ocppj.repair.choices import LONGEST, folded, meaning, meanings
 from arthexis.ocppj.repair.faults import Unmendable
 from arthexis.ocppj.repair.notes import Notes, echo
+from arthexis.ocppj.repair.quantities import LONGEST_NUMBER, quantity
 from arthexis.ocppj.repair.tokens import WireFloat
-
-LONGEST_NUMBER: Final = 400
 
 _controls = re.compile(r"[\x00-\x1f\x7f]+").sub
 _whole = re.compile(r"[+-]?\d+", re.ASCII).fullmatch
 _real = re.compile(r"[+-]?(?=\.?\d)\d*\.?\d*(?:[eE][+-]?\d+)?", re.ASCII).fullmatch
+MOST_WRAPPINGS: Final = 4
+_BARE: Final = ("$", "_", "#text")
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
 
 
 def _alone(value: Any, path: str, notes: Notes) -> Any:
-    """The only item of an array that stands where a single value is meant."""
-    if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], list):
-        notes.add(path, "array of one read as its item")
-        return value[0]
+    """What an array or object holds that stands where a single value is meant: its only item, the member so named."""
+    for _ in range(MOST_WRAPPINGS):
+        if isinstance(value, list) and len(value) == 1:
+            notes.add(path, "array of one read as its item")
+            value = value[0]
+        elif isinstance(value, dict) and (name := _within(value, path, notes)) is not None:
+            notes.add(path, f"object read as its {echo(name)}")
+            value = value[name]
+        else:
+            break
     return value
+
+
+def _within(value: dict[str, Any], path: str, notes: Notes) -> str | None:
+    """The member of an object that is meant by the whole of it: of the same name, its only one, or its value."""
+    wire = path.rpartition(".")[2]
+    for name in value:
+        if len(name) <= LONGEST and (folded(name) == wire.casefold() or wire in meanings(name, notes)):
+            return name
+    if len(value) == 1:
+        return next(iter(value))
+    return next((name for name in value if name.lower() == "value" or name in _BARE), None)
 
 
 def _hopeless(value: Any, path: str, wanted: str, fault: Fault = Fault.TYPE) -> Unmendable:
@@ -88,6 +106,7 @@ class Text:
             notes.add(path, "control characters and blanks dropped")
             return clean
         notes.add(path, f"clipped to {self.most} of {len(text)}")
+        notes.keep(path, clean)
         return clean[: self.most]
 
 
@@ -99,9 +118,9 @@ def _json(value: Any) -> str:
         return ""
 
 
-def _number(value: Any, path: str, wanted: str) -> int | float:
-    """The number that a value of the wire says."""
-    if isinstance(value, (int, float)):
+def _number(value: Any, path: str, wanted: str, notes: Notes) -> int | float:
+    """The number that a value of the wire says; a truth value says none."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and len(value) <= LONGEST_NUMBER:
         text = value.strip()
@@ -109,7 +128,20 @@ def _number(value: Any, path: str, wanted: str) -> int | float:
             return int(text)
         if _real(text):
             return float(text)
+        found = quantity(text, notes.protocol.units.get(path.rpartition(".")[2]))
+        if found is not None:
+            return found
     raise _hopeless(value, path, wanted)
+
+
+def _measured(value: Any, path: str, notes: Notes) -> Any:
+    """A value and its unit in one text, where they came as an object and the unit matters."""
+    if isinstance(value, dict) and path.rpartition(".")[2] in notes.protocol.units:
+        said, unit = value.get("value"), value.get("unit")
+        if isinstance(unit, str) and isinstance(said, (str, int, float)):
+            notes.add(path, "object read as its value and unit")
+            return f"{said.text if isinstance(said, WireFloat) else said} {unit}"
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +153,8 @@ class Whole:
 
     def mend(self, value: Any, path: str, notes: Notes) -> int:
         """The number; decimals cut off, texts read, clamped to the limits."""
-        value = _alone(value, path, notes)
-        number = _number(value, path, "whole number")
+        value = _alone(_measured(value, path, notes), path, notes)
+        number = _number(value, path, "whole number", notes)
         if isinstance(number, float) and not math.isfinite(number):
             raise _hopeless(value, path, "whole number", Fault.VALUE)
         whole = int(number)
@@ -145,7 +177,7 @@ class Real:
     def mend(self, value: Any, path: str, notes: Notes) -> float:
         """The number; texts read, clamped to the limits."""
         value = _alone(value, path, notes)
-        number = _float(_number(value, path, "number"))
+        number = _float(_number(value, path, "number", notes))
         if not math.isfinite(number):
             raise _hopeless(value, path, "number", Fault.VALUE)
         if type(value) not in (int, float, WireFloat):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import inspect
 
 from arthexis.contributions import Fault
-from arthexis.ocppj.repair.choices import LONGEST, folded
+from arthexis.ocppj.repair.choices import LONGEST, folded, meanings, nearest
 from arthexis.ocppj.repair.faults import Unmendable
 from arthexis.ocppj.repair.notes import Notes, below, echo
 from arthexis.ocppj.repair.scalars import Anything, Choice, Flag, Real, Text, Whole
 from arthexis.ocppj.repair.tokens import DEEPEST, lenient
+
+MOST_WRAPPINGS: Final = 4
+MOST_PARTS: Final = 64
+MOST_LISTS: Final = 8
 
 
 class Shape(Protocol):
@@ -68,11 +73,17 @@ class Array:
         if value in ("", {}):
             notes.add(path, f"{echo(value)} read as empty array")
             return []
+        if isinstance(value, dict) and all(name.isdecimal() for name in value):
+            notes.add(path, "object with numbers for names read as array")
+            return list(value.values())
         notes.add(path, f"{echo(value)} read as array of one")
         return [value]
 
     def _items(self, value: list[Any], path: str, notes: Notes) -> list[Any]:
         items: list[Any] = []
+        if isinstance(self.item, Nested) and any(isinstance(item, list) and len(item) != 1 for item in value):
+            notes.add(path, "arrays within read as one")
+            value = list(_level(value))
         for place, item in enumerate(value):
             if notes.weary:
                 notes.give_up(path, len(value) - place)
@@ -89,6 +100,15 @@ class Array:
         except Unmendable as reason:
             notes.say(f"{reason.detail}, dropped")
             return ()
+
+
+def _level(value: list[Any], depth: int = 0) -> Iterator[Any]:
+    """The items of arrays within arrays, down to a sane depth."""
+    for item in value:
+        if isinstance(item, list) and depth < MOST_LISTS:
+            yield from _level(item, depth + 1)
+        else:
+            yield item
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,23 +142,58 @@ class Object:
         return self.struct(**self._members({}, path, notes))
 
     def _object(self, value: Any, path: str, notes: Notes) -> dict[str, Any]:
-        """The object that a value stands for: an array's only item, JSON in a text, the one required member alone."""
-        value = _unpacked(value, path, notes)
-        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
-            notes.add(path, "array of one read as its item")
-            value = value[0]
+        """The object that a value stands for: what an array or wrapper holds, JSON in a text, the one member needed."""
+        value = self._unwrapped(value, path, notes)
         if isinstance(value, dict):
             return value
         needed = [member.wire for member in self.members.values() if member.required]
         if value in (None, "", []):
             notes.add(path, f"{echo(value)} read as empty object")
             return {}
+        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            return self._of_several(value, path, notes)
         if len(needed) == 1 and not isinstance(value, list):
             notes.add(path, f"{echo(value)} read as its {needed[0]}")
             return {needed[0]: value}
         if not notes.unrefusable or path:
             raise Unmendable(Fault.TYPE, f"{path or 'payload'}: {echo(value)} is no object")
         notes.add(path, f"{echo(value)} read as empty object")
+        return {}
+
+    def _unwrapped(self, value: Any, path: str, notes: Notes) -> Any:
+        """A value without arrays of one, texts that are JSON, and objects whose only member is this object."""
+        for _ in range(MOST_WRAPPINGS):
+            value = _unpacked(value, path, notes)
+            if isinstance(value, list) and len(value) == 1 and isinstance(value[0], (dict, list, str)):
+                notes.add(path, "array of one read as its item")
+                value = value[0]
+            elif isinstance(value, dict) and (inner := self._inner(value, notes)) is not None:
+                notes.add(path, f"read as its {echo(next(iter(value)))}")
+                value = inner
+            else:
+                break
+        return value
+
+    def _inner(self, value: dict[str, Any], notes: Notes) -> Any:
+        """The object in a wrapper that has no other member, if it looks like this one."""
+        if len(value) != 1:
+            return None
+        name, inner = next(iter(value.items()))
+        if self._meant(name, {}, notes) is not None or not isinstance(inner, dict):
+            return None
+        return inner if any(self._meant(below_it, {}, notes) for below_it in inner) else None
+
+    def _of_several(self, value: list[Any], path: str, notes: Notes) -> dict[str, Any]:
+        """One object of the objects in an array: parts of it, or all the items of the array that it needs."""
+        parts = [item for item in value[:MOST_PARTS] if isinstance(item, dict)]
+        if any(self._meant(name, {}, notes) for part in parts for name in part):
+            notes.add(path, f"{len(parts)} objects in an array read as one")
+            return {name: said for part in reversed(parts) for name, said in part.items()}
+        arrays = [m.wire for m in self.members.values() if m.required and isinstance(m.shape, Array)]
+        if len(arrays) == 1:
+            notes.add(path, f"array read as its {arrays[0]}")
+            return {arrays[0]: value}
+        notes.add(path, "array read as empty object")
         return {}
 
     def _members(self, found: dict[str, Any], path: str, notes: Notes) -> dict[str, Any]:
@@ -158,16 +213,70 @@ class Object:
     def _known(self, found: dict[str, Any], path: str, notes: Notes) -> dict[str, Any]:
         """The members that the Struct knows; a misspelt one stands for a known one that is not there."""
         known = {wire: value for wire, value in found.items() if wire in self.members}
+        foreign: dict[str, Any] = {}
         for wire, value in found.items():
             if wire in self.members:
                 continue
-            meant = None if len(wire) > LONGEST or notes.weary else self.letters.get(folded(wire))
-            if meant is None or meant in known:
-                notes.add(below(path, wire), "unknown member dropped")
+            meant = None if notes.weary else self._meant(wire, known, notes)
+            if meant is None or known.get(meant) is not None:
+                foreign[wire] = value
             else:
                 notes.add(below(path, wire), f"read as {meant}")
                 known[meant] = value
+        if foreign and not notes.weary:
+            foreign = self._misplaced(known, foreign, path, notes)
+        for wire in foreign:
+            notes.add(below(path, wire), "unknown member dropped")
         return known
+
+    def _meant(self, wire: str, known: dict[str, Any], notes: Notes) -> str | None:
+        """The member that a name stands for, by its letters or as others call it; a known one rather not."""
+        if len(wire) > LONGEST:
+            return None
+        same = self.letters.get(folded(wire))
+        if same is not None:
+            return same
+        called = [name for name in meanings(wire, notes) if name in self.members]
+        return next((name for name in called if known.get(name) is None), None)
+
+    def _misplaced(self, known: dict[str, Any], foreign: dict[str, Any], path: str, notes: Notes) -> dict[str, Any]:
+        """Put foreign members where a required one is missing; what is left of them."""
+        for wire, member in self.members.items():
+            if not member.required or known.get(wire) is not None or not foreign:
+                continue
+            taken = self._array_of(member, foreign) if isinstance(member.shape, Array) else None
+            if taken is None:
+                taken = self._scalar_of(wire, foreign, notes)
+            if taken is not None:
+                value, names = taken
+                known[wire] = value
+                foreign = {name: said for name, said in foreign.items() if name not in names}
+                for name in names:
+                    notes.add(below(path, name), f"read as {wire}")
+        return foreign
+
+    def _array_of(self, member: Member, foreign: dict[str, Any]) -> tuple[Any, tuple[str, ...]] | None:
+        """The array that stands under another name, or whose only item lies open among the members."""
+        item = getattr(member.shape, "item", None)
+        if not isinstance(item, Nested):
+            return None
+        letters = _letters_of(item.struct)
+        for name, value in foreign.items():
+            if isinstance(value, (list, dict)) and _looks_like(value, letters):
+                return value, (name,)
+        open_ones = tuple(name for name in foreign if len(name) <= LONGEST and folded(name) in letters)
+        return ([{name: foreign[name] for name in open_ones}], open_ones) if open_ones else None
+
+    def _scalar_of(self, wire: str, foreign: dict[str, Any], notes: Notes) -> tuple[Any, tuple[str, ...]] | None:
+        """The value that lies in an object one level too deep, or under a name that is misspelt."""
+        for name, value in foreign.items():
+            if isinstance(value, dict) and len(value) <= MOST_PARTS:
+                for inner, said in value.items():
+                    if said is not None and (inner == wire or self._meant(inner, {}, notes) == wire):
+                        return said, ()
+            elif not isinstance(value, (dict, list)) and nearest(name, (wire,), notes) == wire:
+                return value, (name,)
+        return None
 
     def _missing(self, member: Member, at: str, made: dict[str, Any], notes: Notes, *, null: bool) -> None:
         if not member.required:
@@ -189,6 +298,8 @@ class Object:
         except Unmendable as reason:
             if member.required and not notes.unrefusable:
                 raise
+            if isinstance(value, str):
+                notes.keep(at, value)
             notes.say(f"{reason.detail}, read as absent")
             notes.lose(at)
             if member.required:
@@ -220,6 +331,32 @@ def shape_of(struct: type[msgspec.Struct]) -> Object:
         raise TypeError(f"{struct!r} is no Struct")
     members = {field.encode_name: _member(field) for field in info.fields}
     return Object(struct, members, {folded(wire): wire for wire in members})
+
+
+@lru_cache(maxsize=512)
+def _letters_of(struct: type[msgspec.Struct]) -> frozenset[str]:
+    """The letters of all members of a Struct and of the items of its arrays."""
+    found: set[str] = set()
+    waiting = [struct]
+    seen: set[type[msgspec.Struct]] = set()
+    while waiting:
+        shape = shape_of(waiting.pop())
+        seen.add(shape.struct)
+        found.update(shape.letters)
+        items = [getattr(member.shape, "item", None) for member in shape.members.values()]
+        waiting += [item.struct for item in items if isinstance(item, Nested) and item.struct not in seen]
+    return frozenset(found)
+
+
+def _looks_like(value: Any, letters: frozenset[str]) -> bool:
+    """Whether an object, or the first one in arrays, has a member of these letters; bare values always do."""
+    for _ in range(MOST_LISTS):
+        if not isinstance(value, list):
+            break
+        value = next((item for item in value if item is not None), None)
+    if isinstance(value, dict):
+        return any(len(name) <= LONGEST and (folded(name) in letters or not folded(name)) for name in value)
+    return value is not None and not isinstance(value, list)
 
 
 def _member(field: inspect.Field) -> Member:

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from arthexis import Action, Call, Connection, Station, hookimpl, tags
 from arthexis_ocpp16.messages import Authorize, AuthorizeAnswer
-from arthexis_ocpp16.reading import id_tag_info
+from arthexis_ocpp16.reading import id_tag_info, presented
 
 
 async def authorize(station: Station, call: Call[Authorize]) -> AuthorizeAnswer:
     """Say what the tag may do. Never ConcurrentTx, which belongs to StartTransaction alone."""
-    id_tag = call.payload.id_tag
+    id_tag = presented(call, "idTag", call.payload.id_tag)
     policy = await call.host.decide_authorization(station, id_tag, starting=False)
 
     def decide(db: Connection) -> AuthorizeAnswer:
@@ -25,5 +25,5 @@ async def authorize(station: Station, call: Call[Authorize]) -> AuthorizeAnswer:
 
 @hookimpl
 def register_actions() -> Iterable[Action]:
-    """Answer Authorize."""
-    yield Action("Authorize", authorize)
+    """Answer Authorize; an answer that is some seconds old may no longer be true."""
+    yield Action("Authorize", authorize, replay_s=5)

@@ -54,14 +54,19 @@ async def data_transfer(station: Station, call: Call[DataTransfer]) -> DataTrans
 async def _answered(station: Station, call: Call[DataTransfer]) -> DataTransferAnswer:
     vendor_id, message_id = call.payload.vendor_id, given(call.payload.message_id)
     transfers = call.host.composition.data_transfers
-    of_vendor = [(plugin, transfer) for plugin, transfer in transfers if transfer.vendor_id == vendor_id]
+    of_vendor = [(plugin, transfer) for plugin, transfer in transfers if _same(transfer.vendor_id, vendor_id)]
     if not of_vendor:
         return DataTransferAnswer("UnknownVendorId")
     for wanted in (message_id, None):
         for plugin, transfer in of_vendor:
-            if transfer.message_id == wanted:
+            if _same(transfer.message_id, wanted):
                 return await _handled(station, call, plugin, transfer)
     return DataTransferAnswer("UnknownMessageId")
+
+
+def _same(name: str | None, said: str | None) -> bool:
+    """Whether two names of vendors or messages are the same; both are case-insensitive (CiString, OCPP 1.6 §7)."""
+    return name == said or (name is not None and said is not None and name.lower() == said.lower())
 
 
 async def _handled(station: Station, call: Call[DataTransfer], plugin: Any, transfer: Transfer) -> DataTransferAnswer:

@@ -16,7 +16,7 @@ async def meter_values(station: Station, call: Call[MeterValues]) -> MeterValues
     """Keep every sample with its phase, unit, location, context and format."""
     told = call.payload
     number, claimed_id = connector(told.connector_id), transaction(told.transaction_id)
-    data = readings(call, told.meter_value)
+    data = readings(call, told.meter_value, "meterValue")
 
     def store(db: Connection) -> MeterValuesAnswer:
         domain.store(db, station, number, claimed_id, data, call.record)

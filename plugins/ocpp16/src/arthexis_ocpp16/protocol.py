@@ -133,8 +133,49 @@ FALLBACKS: Final[Mapping[str, str]] = {
 }
 """Per wire name, the member for a text that means nothing at all."""
 
+NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "#text": ("value",),
+    "$": ("value",),
+    "_": ("value",),
+    "chargepointid": ("chargePointSerialNumber",),
+    "connector": ("connectorId",),
+    "connectorstatus": ("status",),
+    "datetime": ("timestamp",),
+    "evseid": ("connectorId",),
+    "firmware": ("firmwareVersion",),
+    "idtoken": ("idTag",),
+    "meterbegin": ("meterStart",),
+    "meterend": ("meterStop",),
+    "metervalue": ("transactionData",),
+    "metervalues": ("meterValue", "transactionData"),
+    "model": ("chargePointModel",),
+    "rfid": ("idTag",),
+    "serialnumber": ("chargePointSerialNumber",),
+    "startmeter": ("meterStart",),
+    "stopmeter": ("meterStop",),
+    "stopreason": ("reason",),
+    "tag": ("idTag",),
+    "tagid": ("idTag",),
+    "time": ("timestamp",),
+    "txid": ("transactionId",),
+    "unitofmeasure": ("unit",),
+    "values": ("meterValue", "sampledValue", "transactionData"),
+    "vendor": ("chargePointVendor",),
+    "vendorname": ("chargePointVendor",),
+}
+"""What stations of other OCPP versions and habits call the members of 1.6."""
+
+UNITS_OF_NUMBERS: Final[Mapping[str, str]] = {"meterStart": "Wh", "meterStop": "Wh"}
+
 OCPP16: Final = Protocol(
-    "ocpp1.6", MESSAGES, errors=ERRORS, unrefusable=UNREFUSABLE, aliases=ALIASES, fallbacks=FALLBACKS
+    "ocpp1.6",
+    MESSAGES,
+    errors=ERRORS,
+    unrefusable=UNREFUSABLE,
+    aliases=ALIASES,
+    fallbacks=FALLBACKS,
+    names=NAMES,
+    units=UNITS_OF_NUMBERS,
 )
 
 

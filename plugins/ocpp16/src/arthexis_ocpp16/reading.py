@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, to_builtins
 
 from arthexis import Authorization, Call, Reading, format_utc
 from arthexis_ocpp16.messages import IdTagInfo, MeterValue
@@ -13,6 +13,7 @@ from arthexis_ocpp16.messages import IdTagInfo, MeterValue
 T = TypeVar("T")
 MOST_CONNECTOR = 2**31 - 1
 LARGEST_ID = 2**62
+LONGEST_TIME = 255
 
 
 def given(value: T | UnsetType) -> T | None:
@@ -25,21 +26,54 @@ def said(call: Call[Any], path: str, value: T) -> T | None:
     return None if path in call.record.absent else value
 
 
+def presented(call: Call[Any], path: str, text: str) -> str:
+    """A text in full where repair clipped it: an id tag must never be known by how it begins."""
+    verbatim = call.record.verbatim
+    return text if verbatim is None else verbatim.get(path, text)
+
+
+def time_text(text: str) -> str:
+    """The text of a time as the tables keep it; what is longer is no time, and the raw frame keeps it."""
+    return text[:LONGEST_TIME]
+
+
 def connector(number: int) -> int:
     """A connector's number as the tables keep it; absurd ones count as 0, the raw frame keeps them."""
     return number if 0 <= number <= MOST_CONNECTOR else 0
 
 
 def transaction(number: int | UnsetType | None) -> int | None:
-    """A transaction's id as the tables keep it, or None if the station named none."""
+    """A transaction's id as the tables keep it, or None if the station named none; absurd ones are of nobody."""
     if number is None or isinstance(number, UnsetType):
         return None
-    return number if -LARGEST_ID < number < LARGEST_ID else 0
+    return max(-LARGEST_ID, min(number, LARGEST_ID))
 
 
-def readings(call: Call[Any], values: Iterable[MeterValue]) -> list[Reading]:
-    """What the meter said, each time with its samples."""
-    return [Reading(call.time(value.timestamp), value.timestamp, value.sampled_value) for value in values]
+def readings(call: Call[Any], values: Iterable[MeterValue], path: str) -> list[Reading]:
+    """What the meter said, each time with its samples; ``path`` is the wire name of the list.
+
+    Where repair found no meaning in a member of a sample (a unit that is none), its text is kept as it was sent.
+    """
+    verbatim = call.record.verbatim
+    return [
+        Reading(
+            call.time(value.timestamp),
+            time_text(value.timestamp),
+            value.sampled_value if not verbatim else _verbatim(value.sampled_value, f"{path}.{place}", verbatim),
+        )
+        for place, value in enumerate(values)
+    ]
+
+
+def _verbatim(samples: Iterable[Any], path: str, verbatim: Mapping[str, str]) -> list[Any]:
+    """Samples as plain objects, with what repair left out of them."""
+    told: list[Any] = [to_builtins(sample) for sample in samples]
+    for wire, text in verbatim.items():
+        if wire.startswith(f"{path}.sampledValue."):
+            place, _, name = wire.removeprefix(f"{path}.sampledValue.").partition(".")
+            if name and int(place) < len(told):
+                told[int(place)].setdefault(name, text)
+    return told
 
 
 def id_tag_info(authorization: Authorization) -> IdTagInfo:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from arthexis import Action, Call, Connection, Station, connectors, hookimpl
 from arthexis_ocpp16.messages import StatusNotification, StatusNotificationAnswer
-from arthexis_ocpp16.reading import connector, given
+from arthexis_ocpp16.reading import connector, given, time_text
 
 ANSWER = StatusNotificationAnswer()
 
@@ -20,7 +20,7 @@ async def status_notification(station: Station, call: Call[StatusNotification]) 
         status=told.status,
         error_code=told.error_code,
         at=call.time(at_raw) if at_raw is not None else None,
-        at_raw=at_raw,
+        at_raw=time_text(at_raw) if at_raw is not None else None,
         info=given(told.info),
         vendor_id=given(told.vendor_id),
         vendor_error_code=given(told.vendor_error_code),
