@@ -2,7 +2,7 @@
 
     python -m benchmarks.pipeline MeterValues 500
 
-A real node with the default plugins on a journal in memory, and a real link whose socket is a list of frames.
+A real node with the default plugins on a journal that discards, and a real link whose socket is a list of frames.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from arthexis.db.statements import Connection
 from arthexis.host import Host
 from arthexis.ocppj.link import Link
 from benchmarks import fleet
+from benchmarks.discard import discard
 from benchmarks.servers.ours import CONFIG
 
 MOST: Final = 1_200
@@ -79,6 +80,7 @@ async def play(host: Host, name: str, rounds: int) -> None:
         return stations.add(db, fleet.identity(0), None, host.clock.now(), registration="Accepted")
 
     found = await host.journal.write(register)
+    discard(host.journal)
     station = Station(found.identity, found.row, "Accepted")
     ahead = frames(AHEAD.get(name, ()), 1, 0)
     said = frames(SAID[name], MOST, 1)[: rounds * len(SAID[name])]
