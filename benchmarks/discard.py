@@ -67,7 +67,7 @@ class DiscardingCursor:
 
 
 def discard(journal: Journal) -> None:
-    """Let a journal on a database in memory throw away what is written from now on. Raises ``ValueError`` for a file."""
+    """Let a journal in memory throw away what is written from now on. Raises ``ValueError`` for a file."""
     if not journal.database.memory:
         raise ValueError("only a database in memory may lose what is written")
     connection = journal._db

@@ -132,12 +132,16 @@ def _is_empty(answer: dict[str, Any]) -> bool:
 
 
 ANSWERS: Final[dict[str, Check]] = {
-    "BootNotification": lambda a: _is_time(a) and type(a["interval"]) is int and a["status"] == "Accepted" and len(a) == 3,
+    "BootNotification": lambda a: (
+        _is_time(a) and type(a["interval"]) is int and a["status"] == "Accepted" and len(a) == 3
+    ),
     "Heartbeat": lambda a: _is_time(a) and len(a) == 1,
     "Authorize": lambda a: _is_authorized(a) and len(a) == 1,
     "StatusNotification": _is_empty,
     "MeterValues": _is_empty,
-    "StartTransaction": lambda a: type(a["transactionId"]) is int and a["idTagInfo"]["status"] == "Accepted" and len(a) == 2,
+    "StartTransaction": lambda a: (
+        type(a["transactionId"]) is int and a["idTagInfo"]["status"] == "Accepted" and len(a) == 2
+    ),
     "StopTransaction": lambda a: a == {} or (_is_authorized(a) and len(a) == 1),
 }
 """Per action, whether the payload of a CALLRESULT is right; KeyError and TypeError mean no as well."""

@@ -32,6 +32,9 @@ ANSWER_S: Final = 30.0
 STRAY_S: Final = 0.1
 OPENING: Final = 100
 SHOWN: Final = 5
+RESULT: Final = 3
+RESULT_PARTS: Final = 3
+ERROR: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,6 @@ class Plan:
     warmup_s: float = 1.0
     pid: int | None = None
     keys: bool = False
-    echo: bool = False
     boots: bool = True
     first: int = 0
 
@@ -139,33 +141,28 @@ class Station(WSListener):  # type: ignore[misc]
             transport.disconnect()
 
     def hear(self, data: bytes) -> None:
-        """Check a reply and go on."""
-        waiting, self.waiting = self.waiting, None
-        if waiting is None:
+        """Check a reply and go on; what answers another message leaves this one unanswered."""
+        if self.waiting is None:
             self.run.fault("an answer nobody asked for", data)
             return
-        wrong = self.wrong(data, *waiting)
+        message_id, action = self.waiting
+        frame = _read(data)
+        if frame is None or frame[1] != message_id:
+            self.run.fault("not a frame" if frame is None else "answers another message", data)
+            return
+        self.waiting = None
+        wrong = self.wrong(action, frame)
         if wrong is not None:
             self.run.fault(wrong, data)
         elif self.run.measuring:
-            self.run.replies[waiting[1]] += 1
+            self.run.replies[action] += 1
         if not self.run.ended:
             self.go_on()
 
-    def wrong(self, data: bytes, message_id: str, action: str) -> str | None:
-        """What is wrong with a reply, or None."""
-        if self.run.plan.echo:
-            if action == "StartTransaction":
-                self.transaction = self.sent
-            return None if data == self.frame else f"{action}: not echoed"
-        try:
-            frame = loads(data)
-        except JSONDecodeError:
-            return "not JSON"
-        if type(frame) is not list or len(frame) < 3 or frame[1] != message_id:
-            return f"{action}: answers another message"
-        if frame[0] != 3 or len(frame) != 3:
-            return f"{action}: refused" if frame[0] == 4 else f"{action}: no CALLRESULT"
+    def wrong(self, action: str, frame: list[Any]) -> str | None:
+        """What is wrong with a reply to this action, or None."""
+        if frame[0] != RESULT or len(frame) != RESULT_PARTS:
+            return f"{action}: refused" if frame[0] == ERROR else f"{action}: no CALLRESULT"
         return self.wrong_payload(action, frame[2])
 
     def wrong_payload(self, action: str, answer: Any) -> str | None:
@@ -181,6 +178,15 @@ class Station(WSListener):  # type: ignore[misc]
                 return "a transaction id given twice"
             self.run.transactions.add(self.transaction)
         return None
+
+
+def _read(data: bytes) -> list[Any] | None:
+    """The elements of a frame; None if it is none."""
+    try:
+        frame = loads(data)
+    except JSONDecodeError:
+        return None
+    return frame if type(frame) is list and len(frame) > 2 else None
 
 
 class Run:
@@ -257,7 +263,7 @@ class Run:
             except (WSError, OSError, TimeoutError) as error:
                 self.fault(f"not connected: {type(error).__name__}", str(error).encode())
                 return
-            if self.plan.boots and not self.plan.echo:
+            if self.plan.boots:
                 station.before.append(self.boot)
             if self.plan.seconds:
                 station.place = at * len(self.session) // self.plan.stations
@@ -330,7 +336,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--warmup", dest="warmup_s", type=float, default=1.0)
     parser.add_argument("--pid", type=int, help="the server's process")
     parser.add_argument("--keys", action="store_true", help="present each station's key")
-    parser.add_argument("--echo", action="store_true", help="expect each frame back as it was")
     parser.add_argument("--no-boot", dest="boots", action="store_false")
     outcome = play(Plan(**vars(parser.parse_args(arguments))))
     print(json.dumps({**asdict(outcome), "us_per_message": outcome.us_per_message}))

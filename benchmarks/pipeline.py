@@ -24,7 +24,7 @@ from arthexis.host import Host
 from arthexis.ocppj.link import Link
 from benchmarks import fleet
 from benchmarks.discard import discard
-from benchmarks.servers.ours import CONFIG
+from benchmarks.servers.ours import configure
 
 MOST: Final = 1_200
 SESSIONS: Final = "Session"
@@ -96,8 +96,7 @@ async def play(host: Host, name: str, rounds: int) -> None:
 def main(name: str, rounds: int) -> None:
     """Compose a node in a folder of its own and play."""
     with tempfile.TemporaryDirectory(prefix="arthexis-bench-") as folder:
-        config = Path(folder) / "arthexis.toml"
-        config.write_text(CONFIG.format(url="sqlite://", log="false"), encoding="utf-8")
+        config = configure(Path(folder), url="sqlite://", log=False)
         host = assemble(Options(config=config, home=Path(folder)))
         system.run(play(host, name, rounds))
 

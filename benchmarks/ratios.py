@@ -66,11 +66,20 @@ TARGETS: Final = (
 
 def table(rows: Sequence[Row]) -> list[str]:
     """The rows as lines of text."""
-    lines = [f"{'':3} {'server':52} {'uvloop':6} {'authentication':14} {'log':3} {'CPU us/message':>14} {'spread':>6} {'/s':>8}"]
-    for row in rows:
-        uvloop, log = ("yes" if row.uvloop else "no"), ("yes" if row.message_log else "no")
-        lines.append(
-            f"{row.name:3} {row.what:52} {uvloop:6} {row.authentication:14} {log:3} "
-            f"{row.median_us:14.1f} {row.spread:6.0%} {median(row.per_s):8.0f}"
+    return [_line("", "server", "uvloop", "authentication", "log", "CPU us/message", "spread", "messages/s")] + [
+        _line(
+            row.name,
+            row.what,
+            "yes" if row.uvloop else "no",
+            row.authentication,
+            "yes" if row.message_log else "no",
+            f"{row.median_us:.1f}",
+            f"{row.spread:.0%}",
+            f"{median(row.per_s):,.0f}",
         )
-    return lines
+        for row in rows
+    ]
+
+
+def _line(name: str, what: str, uvloop: str, authentication: str, log: str, us: str, spread: str, per_s: str) -> str:
+    return f"{name:3} {what:50} {uvloop:6} {authentication:14} {log:3} {us:>14} {spread:>6} {per_s:>10}"

@@ -14,23 +14,20 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import idle, process
+from benchmarks.errors import WrongAnswers
 from benchmarks.ratios import TARGETS, Row, table
 from benchmarks.servers import ours
 
 STATIONS: Final = 100
 IN_MEMORY: Final = "sqlite://"
 WRONG: Final = 2
-
-
-class WrongAnswers(Exception):
-    """A server answered something wrong, so that its figures mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +43,18 @@ class Contender:
     longer: float = 1.0
 
 
-def _module(name: str, *, folder: bool = False) -> Callable[[Path, int], AbstractContextManager[int]]:
-    @contextmanager
-    def run(where: Path, port: int) -> Iterator[int]:
-        command = [sys.executable, "-m", f"benchmarks.servers.{name}", str(port)]
-        with process.server(command + ([str(where)] if folder else []), port, where / "server.log") as pid:
-            yield pid
+def _module(name: str, *more: str) -> Callable[[Path, int], AbstractContextManager[int]]:
+    """A server of ``benchmarks.servers``, started with its port, a folder and whatever else it takes."""
+
+    def run(folder: Path, port: int) -> AbstractContextManager[int]:
+        command = [sys.executable, "-m", f"benchmarks.servers.{name}", str(port), str(folder), *more]
+        return process.server(command, port, folder / "server.log")
 
     return run
 
 
 def _ours(url: str, *, log: bool) -> Callable[[Path, int], AbstractContextManager[int]]:
-    return lambda folder, port: ours.running(folder, port, url=url, log=log, stations=STATIONS)
+    return lambda folder, port: ours.running(folder, port, url=url, log=log, many=STATIONS)
 
 
 CONTENDERS: Final = (
@@ -65,18 +62,22 @@ CONTENDERS: Final = (
         Row("a", "websockets + ocpp, as documented, no database", False, "none", False), _module("ocpp_plain"), (), 1.5
     ),
     Contender(
-        Row("b", "websockets + ocpp + SQLAlchemy ORM + aiosqlite", False, "none", False),
-        _module("ocpp_orm", folder=True),
-        (),
-        2.0,
+        Row("b", "websockets + ocpp + SQLAlchemy ORM + aiosqlite", False, "none", False), _module("ocpp_orm"), (), 2.0
     ),
-    Contender(Row("c", "aiohttp echo", True, "none", False), _module("echo"), ("--echo",)),
+    Contender(Row("c", "aiohttp echo: the id back with a ready answer", True, "none", False), _module("echo")),
     Contender(
-        Row("d1", "ours, journal in memory", True, "station keys", False), _ours(IN_MEMORY, log=False), ("--keys",)
+        Row("d1", "ours, the journal discards", True, "station keys", False),
+        _module("discarding", str(STATIONS)),
+        ("--keys",),
     ),
     Contender(
         Row("d2", "ours, durable: SQLite file, WAL, synchronous=FULL", True, "station keys", True),
         _ours("", log=True),
+        ("--keys",),
+    ),
+    Contender(
+        Row("m", "ours, everything written to SQLite in memory", True, "station keys", True),
+        _ours(IN_MEMORY, log=True),
         ("--keys",),
     ),
 )
@@ -98,14 +99,13 @@ def load(url: str, pid: int, options: Sequence[str]) -> dict[str, Any]:
 def measure(contender: Contender, seconds: float) -> dict[str, Any]:
     """Start one server, load it, end it."""
     port = process.free_port()
-    with tempfile.TemporaryDirectory(prefix="arthexis-bench-") as folder:
-        with contender.run(Path(folder), port) as pid:
-            url = f"ws://127.0.0.1:{port}/ocpp/{{}}"
-            window = ["--stations", str(STATIONS), "--seconds", str(seconds * contender.longer), "--warmup", "0.7"]
-            try:
-                return load(url, pid, [*window, *contender.options])
-            except WrongAnswers as wrong:
-                raise WrongAnswers(f"{contender.row.name}: {wrong}") from None
+    with tempfile.TemporaryDirectory(prefix="arthexis-bench-") as folder, contender.run(Path(folder), port) as pid:
+        url = f"ws://127.0.0.1:{port}/ocpp/{{}}"
+        window = ["--stations", str(STATIONS), "--seconds", str(seconds * contender.longer), "--warmup", "0.7"]
+        try:
+            return load(url, pid, [*window, *contender.options])
+        except WrongAnswers as wrong:
+            raise WrongAnswers(f"{contender.row.name}: {wrong}") from None
 
 
 def compare(contenders: Sequence[Contender], repeats: int, seconds: float, say: Callable[[str], None]) -> list[Row]:
@@ -129,7 +129,7 @@ def report(rows: Sequence[Row], say: Callable[[str], None]) -> bool:
     told = [target for target in TARGETS if target.upper in named and target.lower in named]
     for target in told:
         say(target.line(named))
-    return all([target.met(named) for target in told])
+    return all(target.met(named) for target in told)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

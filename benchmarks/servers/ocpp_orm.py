@@ -103,7 +103,9 @@ class Station(ChargePoint):  # type: ignore[misc]
     sessions: async_sessionmaker[AsyncSession]
 
     @on(Action.boot_notification)
-    async def on_boot(self, charge_point_vendor: str, charge_point_model: str, **_: Any) -> call_result.BootNotification:
+    async def on_boot(
+        self, charge_point_vendor: str, charge_point_model: str, **_: Any
+    ) -> call_result.BootNotification:
         """Keep the station."""
         async with self.sessions() as session:
             at = now()
