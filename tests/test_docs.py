@@ -21,7 +21,6 @@ from typing import Any
 import click
 import pluggy
 import pytest
-import tutorial
 
 import arthexis
 from arthexis import hookspecs
@@ -35,6 +34,7 @@ from arthexis.plugins.compose import Selection, compose
 from arthexis.plugins.registry import KINDS
 from arthexis.plugins.states import Plugin, State
 from arthexis.testing import wire
+from tests import tutorial
 
 ROOT = tutorial.ROOT
 PLUGINS = ROOT / "docs" / "plugins.md"

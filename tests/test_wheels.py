@@ -14,11 +14,11 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
-import tutorial
 from aiohttp import ClientSession
 
 import arthexis
 from arthexis.testing import wire
+from tests import tutorial
 
 ROOT = tutorial.ROOT
 ROOMS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/setup.cfg"))]
