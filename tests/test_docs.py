@@ -24,6 +24,7 @@ import pytest
 
 import arthexis
 from arthexis import hookspecs
+from arthexis.charging import transactions
 from arthexis.charging.decisions import ConnectionRequest
 from arthexis.charging.station import Station
 from arthexis.cli.main import main
@@ -171,6 +172,15 @@ def test_every_state_and_every_kind_of_event_is_documented() -> None:
     sources = "\n".join(file.read_text("utf-8") for file in _product())
     kinds = set(re.findall(r'\.event\(\s*"([\w.]+)"', sources))
     assert sorted(kind for kind in kinds if f"`{kind}`" not in text) == []
+
+
+def test_every_flag_of_a_transaction_is_documented() -> None:
+    flags = [
+        value for value in vars(transactions).values() if isinstance(value, str) and re.fullmatch(r"[a-z, ]+", value)
+    ]
+    assert "stop without a start" in flags
+    text = " ".join(read("docs/stations.md").split())
+    assert [flag for flag in flags if f"*{flag}*" not in text] == []
 
 
 def _product() -> Iterator[Path]:
