@@ -100,7 +100,7 @@ class Pages:
 
     def contributed(self, plugin: Plugin, route: Route) -> Handler:
         """A plugin's route behind the access it asks for, its faults contained."""
-        handler = self.host.context(plugin).fitted(route.handler)
+        handler: Callable[..., Awaitable[web.StreamResponse]] = self.host.context(plugin).fitted(route.handler)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             await self._require(request, route.access)
