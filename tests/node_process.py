@@ -84,6 +84,11 @@ class NodeProcess:
             if found := GREETING.search(line):
                 return found[1]
 
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self.process is not None and self.process.poll() is None
+
     def kill(self) -> None:
         """End it at once (SIGKILL), as a power cut does; nothing is flushed or closed."""
         if self.process is not None:
@@ -137,7 +142,7 @@ def node_process(home: Path, *options: str, config: str = "") -> Iterator[NodePr
     node = NodeProcess(home, *options, config=config).start()
     try:
         yield node
-        if node.process is not None and node.process.poll() is None:
+        if node.running:
             assert node.stop() == 0
     finally:
         node.kill()

@@ -56,9 +56,9 @@ if find_spec("pytest_asyncio") is not None:
 
     @pytest_asyncio.fixture
     async def stations(host: Node) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
-        """Make further stations of ``host``: ``await stations("CP-2", connectors=2)``; they end with the test.
+        """A factory of charge points of ``host``, for example ``await stations("CP-2", connectors=2)``.
 
-        Each is connected and not yet booted. On a closed node it is added first and gets a key of its own.
+        Each is connected and not yet booted, and ends with the test. On a closed node it is added first, with a key.
         """
         simulator = _simulator()
         async with AsyncExitStack() as stack:

@@ -50,6 +50,13 @@ class FaultType(click.ParamType[Fault]):
 @click.option("--key", help="Station key, text or 40 hexadecimal digits; for every station.")
 @click.option("--prefix", default="SIM-", show_default=True, help="Identities are <prefix>001, 002 and so on.")
 @click.option("--id-tag", help="One tag for every station instead of one for each.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(0.1),
+    default=30,
+    show_default=True,
+    help="Seconds without the node, or without an accepted boot, before a station gives up.",
+)
 @click.option("--seed", type=int, help="Make the cars, and the luck of faults, the same each time.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
 @click.pass_context
@@ -65,6 +72,7 @@ def simulate(
     key: str | None,
     prefix: str,
     id_tag: str | None,
+    patience: float,
     seed: int | None,
     as_json: bool,
 ) -> None:
@@ -91,6 +99,7 @@ def simulate(
         interval_s=interval,
         speed=speed,
         faults=faults,
+        patience_s=patience,
         seed=seed,
     )
     tally = _play(plan, as_json=as_json)

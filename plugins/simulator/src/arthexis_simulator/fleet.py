@@ -24,6 +24,7 @@ SPREAD_S = 0.02
 LONGEST_SPREAD_S = 5.0
 COUNTED_LATER = frozenset({"Authorize", "BootNotification", "MeterValues", "StartTransaction", "StopTransaction"})
 LAST_WORDS_S = 5.0
+ANSWERING_S = 2.0
 PERCENTILES = (50, 95, 99)
 
 
@@ -161,8 +162,12 @@ class Fleet:
         return self.tally
 
     def _clock_start(self) -> datetime:
-        """The stations' clocks begin so far back that their last session ends about now."""
-        return datetime.now(UTC) - timedelta(seconds=self.plan.played_s * (1 - 1 / self.plan.speed))
+        """The stations' clocks begin so far back that their last session ends a little before now.
+
+        What answers take of real time counts ``speed`` times on them, and no session may lie in the future.
+        """
+        answering_s = (ANSWERING_S + self.plan.sessions * ANSWERING_S / 4) * self.plan.speed
+        return datetime.now(UTC) - timedelta(seconds=self.plan.played_s * (1 - 1 / self.plan.speed) + answering_s)
 
     async def _end(self) -> None:
         """Stop every session and wait a little for the last words."""
