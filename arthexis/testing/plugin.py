@@ -56,7 +56,7 @@ if find_spec("pytest_asyncio") is not None:
 
     @pytest_asyncio.fixture
     async def stations(host: Node) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
-        """A factory of charge points of ``host``, for example ``await stations("CP-2", connectors=2)``.
+        """Charge points of ``host``, as many as are asked for: ``await stations("CP-2", connectors=2)``.
 
         Each is connected and not yet booted, and ends with the test. On a closed node it is added first, with a key.
         """
