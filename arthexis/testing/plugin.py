@@ -56,9 +56,9 @@ if find_spec("pytest_asyncio") is not None:
 
     @pytest_asyncio.fixture
     async def stations(host: Node) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
-        """Charge points of ``host``, as many as are asked for: ``await stations("CP-2", connectors=2)``.
+        """As many charge points of ``host`` as are asked for, each by its identity.
 
-        Each is connected and not yet booted, and ends with the test. On a closed node it is added first, with a key.
+        ``await stations("CP-2", connectors=2)`` makes one. Each is connected and not yet booted, and ends with the test. On a closed node it is added first, with a key.
         """
         simulator = _simulator()
         async with AsyncExitStack() as stack:
