@@ -58,7 +58,8 @@ if find_spec("pytest_asyncio") is not None:
     async def stations(host: Node) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
         """As many charge points of ``host`` as are asked for, each by its identity.
 
-        ``await stations("CP-2", connectors=2)`` makes one. Each is connected and not yet booted, and ends with the test. On a closed node it is added first, with a key.
+        ``await stations("CP-2", connectors=2)`` makes one. Each is connected and not yet booted, and ends with the
+        test. On a closed node it is added first, with a key.
         """
         simulator = _simulator()
         async with AsyncExitStack() as stack:
