@@ -254,6 +254,7 @@ async def stations_approve(host: Host, station: str, no_key: bool = False) -> di
         "station": found.identity,
         "urls": host.station_urls(found.identity),
         **_shown(None if known else secret),
+        "kept_key": known and not found.plain,
     }
 
 

@@ -31,7 +31,7 @@ from arthexis.db.journal import Journal
 from arthexis.db.migrate import Chain
 from arthexis.errors import PluginError, Unavailable
 from arthexis.jobs import Jobs
-from arthexis.lifespans import Lifespans
+from arthexis.lifespans import Context, Lifespans, context_of
 from arthexis.ocppj.dialect import dialects
 from arthexis.ocppj.gate import Gate
 from arthexis.ocppj.link import Link
@@ -267,6 +267,10 @@ class Host:
     def service(self, interface: type[S]) -> S | None:
         """The implementation of an interface of ``arthexis.services``, or None if no plugin offers one."""
         return self._services.get(interface)  # type: ignore[return-value]
+
+    def context(self, plugin: Plugin) -> Context:
+        """What handlers of a plugin get: its settings, this node, the journal, the clock and a logger."""
+        return context_of(self, plugin)
 
     def admits_pending(self) -> bool:
         """Whether unknown stations are let in to wait for approval just now."""

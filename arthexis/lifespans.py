@@ -7,8 +7,9 @@ groups, cancel scopes) works; one that hangs is given up, whether or not it heed
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,17 @@ class Context:
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run a task beside everything else; it is cancelled when the node stops."""
         return self.host.spawn(work, f"{self.plugin.name}: {name}")
+
+    def fitted(self, handler: Callable[..., Any], arguments: int = 1) -> Callable[..., Any]:
+        """A handler of so many arguments; one that takes one more gets this context as its last."""
+        try:
+            parameters = inspect.signature(handler).parameters.values()
+        except (TypeError, ValueError):
+            return handler
+        positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+        if len(positional) <= arguments:
+            return handler
+        return lambda *given: handler(*given, self)
 
 
 def context_of(host: Host, plugin: Plugin) -> Context:

@@ -131,6 +131,9 @@ def _credentials(found: dict[str, Any], *, as_json: bool) -> None:
     click.echo(f"Station {found['station']}")
     for url in found["urls"]:
         click.echo(f"  URL          {url}")
+    if found.get("kept_key"):
+        click.echo(f"  key          the one it has; for a new one: arthexis stations key {found['station']}")
+        return
     if found["key_hex"] is None:
         click.echo("  key          none: it connects without one, so anybody who reaches this node can pose as it")
         return
