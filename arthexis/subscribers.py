@@ -114,9 +114,10 @@ class Readers:
         As long as it raises ``Unavailable`` it is asked for ever, because what it needs will come back. An event at
         which it fails otherwise, ``TRIES`` times in minutes, is given up, loudly, so that others get their turn.
         """
+        handler = self._host.context(plugin).fitted(subscriber.handler)
         pause_s, tries = PAUSE_S, 0
         while tries < TRIES:
-            _, error = await self._host.contain.timed(HANDLE_S, plugin, subscriber.handler, event)
+            _, error = await self._host.contain.timed(HANDLE_S, plugin, handler, event)
             if error is None:
                 return
             tries += not isinstance(error, Unavailable)

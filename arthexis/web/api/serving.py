@@ -41,10 +41,10 @@ def served(host: Host, door: Door, route: Route, work: Work) -> Handler:
 
 def contained(host: Host, plugin: Plugin, route: Route) -> Work:
     """A plugin's handler: what it refuses is answered as such, any other fault is counted as its own."""
-    usual = min(route.statuses)
+    usual, handler = min(route.statuses), host.context(plugin).fitted(route.handler)
 
     async def answer(request: ApiRequest) -> web.StreamResponse:
-        return answered(await route.handler(request), usual)
+        return answered(await handler(request), usual)
 
     async def work(request: ApiRequest) -> web.StreamResponse:
         response, error = await outcome(answer, request)
