@@ -213,7 +213,7 @@ async def test_hook_register_routes(site: Any, tmp_path: Path) -> None:
     )
     async with node(tmp_path, plugins=[acme]) as running, ClientSession(running.url) as session:
         assert await (await session.get("/api/v1/acme/prices")).json() == {"kWh": 0.31}
-        assert (await session.get("/api/v1/acme/broken")).status == 503
+        assert (await session.get("/api/v1/acme/broken")).status == 500
         assert [name for name, _ in running.faults()] == ["acme"]
     async with node(tmp_path, plugins=[acme], open_mode=False) as running, ClientSession(running.url) as session:
         assert (await session.get("/api/v1/acme/prices")).status == 401

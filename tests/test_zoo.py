@@ -24,7 +24,7 @@ TABLE: dict[str, tuple[str, str | None, str, str]] = {
         "register_actions is asynchronous, but is called while composing",
         "Write: def register_actions():",
     ),
-    "zoo.bad_route": ("failed", "active", "route GET /zoo/{broken: ValueError: Invalid path", OFF),
+    "zoo.bad_route": ("failed", "registered", "register_routes: TypeError: path must be written like", OFF),
     "zoo.bare_lifespan": (
         "failed",
         "registered",

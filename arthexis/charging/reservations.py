@@ -42,7 +42,9 @@ _c = reservation.c
 _kept = sa.or_(_c.state == ACCEPTED, _c.state == ACTIVE)
 USE_BY_ID = Prepared(
     sa.select(_c.id).where(
-        _c.station_id == bind("station_id"), _c.id == bind("row"), sa.or_(_c.state == REQUESTED, _kept)
+        _c.station_id == bind("station_id"),
+        _c.id == bind("row", type_=sa.BigInteger),
+        sa.or_(_c.state == REQUESTED, _kept),
     )
 )
 USE_BY_TAG = Prepared(

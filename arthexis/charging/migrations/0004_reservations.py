@@ -17,10 +17,10 @@ def upgrade() -> None:
     """Create both tables."""
     op.create_table(
         "reservation",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("uid", sa.Text(), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False, comment="the OCPP reservationId, never reused"),
+        sa.Column("uid", sa.Text(), nullable=False, comment="UUIDv7, for other nodes"),
         sa.Column("station_id", sa.Integer(), nullable=False),
-        sa.Column("connector", sa.Integer(), nullable=False),
+        sa.Column("connector", sa.Integer(), nullable=False, comment="0: any connector of the station"),
         sa.Column("id_tag", sa.Text(), nullable=False),
         sa.Column("id_tag_key", sa.Text(), nullable=False),
         sa.Column("parent_id_tag", sa.Text(), nullable=True),
@@ -28,8 +28,8 @@ def upgrade() -> None:
         sa.Column("starts_at", UtcDateTime(), nullable=False),
         sa.Column("expires_at", UtcDateTime(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("said", sa.Text(), nullable=True),
-        sa.Column("transaction_id", sa.Integer(), nullable=True),
+        sa.Column("said", sa.Text(), nullable=True, comment="why it is in this state, where that is not plain"),
+        sa.Column("transaction_id", sa.Integer(), nullable=True, comment="the transaction that used it"),
         sa.Column("requested_by", sa.Text(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("changed_at", UtcDateTime(), nullable=False),
@@ -44,7 +44,7 @@ def upgrade() -> None:
         "reservation_minute",
         sa.Column("station_id", sa.Integer(), nullable=False),
         sa.Column("connector", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("minute", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("minute", sa.Integer(), autoincrement=False, nullable=False, comment="minutes since 1970, UTC"),
         sa.Column("reservation_id", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["station_id"], ["station.id"], name=op.f("fk_reservation_minute_station_id")),
         sa.ForeignKeyConstraint(

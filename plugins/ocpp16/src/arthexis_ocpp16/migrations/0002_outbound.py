@@ -14,7 +14,9 @@ depends_on = None
 def upgrade() -> None:
     """Say which way each message went."""
     with op.batch_alter_table("ocpp16_data_transfer") as table:
-        table.add_column(sa.Column("outbound", sa.Boolean, nullable=False, server_default=sa.false()))
+        table.add_column(
+            sa.Column("outbound", sa.Boolean, nullable=False, server_default=sa.false(), comment="sent by us")
+        )
 
 
 def downgrade() -> None:

@@ -31,12 +31,12 @@ def upgrade() -> None:
     op.create_table(
         "ocpp16_configuration",
         sa.Column("station_id", sa.Integer, sa.ForeignKey("station.id"), primary_key=True),
-        sa.Column("key_folded", sa.Text, primary_key=True),
+        sa.Column("key_folded", sa.Text, primary_key=True, comment="the key's name without case"),
         sa.Column("key", sa.Text, nullable=False),
         sa.Column("value", sa.Text),
         sa.Column("readonly", sa.Boolean),
-        sa.Column("known", sa.Boolean, nullable=False),
-        sa.Column("reboot_required", sa.Boolean, nullable=False),
+        sa.Column("known", sa.Boolean, nullable=False, comment="false: the station says that it has no such key"),
+        sa.Column("reboot_required", sa.Boolean, nullable=False, comment="holds only after the next boot"),
         sa.Column("seen_at", UtcDateTime, nullable=False),
     )
     op.create_table(
@@ -46,7 +46,7 @@ def upgrade() -> None:
         sa.Column("key", sa.Text, nullable=False),
         sa.Column("before", sa.Text),
         sa.Column("value", sa.Text),
-        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("source", sa.Text, nullable=False, comment="read or set"),
         sa.Column("at", UtcDateTime, nullable=False),
     )
     op.create_table(
@@ -71,7 +71,7 @@ def upgrade() -> None:
     op.create_table(
         "ocpp16_named_profile",
         sa.Column("name", sa.Text, primary_key=True),
-        sa.Column("profile", sa.Text, nullable=False),
+        sa.Column("profile", sa.Text, nullable=False, comment="OCPP JSON"),
         sa.Column("changed_at", UtcDateTime, nullable=False),
     )
     op.create_table(
@@ -83,7 +83,7 @@ def upgrade() -> None:
         sa.Column("stack_level", sa.BigInteger, nullable=False),
         sa.Column("purpose", sa.Text, nullable=False),
         sa.Column("transaction_id", sa.BigInteger),
-        sa.Column("profile", sa.Text, nullable=False),
+        sa.Column("profile", sa.Text, nullable=False, comment="OCPP JSON"),
         sa.Column("installed_at", UtcDateTime, nullable=False),
     )
     op.create_table(
@@ -91,21 +91,21 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("station_id", sa.Integer, sa.ForeignKey("station.id"), nullable=False, index=True),
         sa.Column("connector", sa.Integer, nullable=False),
-        sa.Column("answer", sa.Text, nullable=False),
+        sa.Column("answer", sa.Text, nullable=False, comment="OCPP JSON"),
         sa.Column("received_at", UtcDateTime, nullable=False),
     )
     op.create_table(
         "ocpp16_local_list",
         sa.Column("station_id", sa.Integer, sa.ForeignKey("station.id"), primary_key=True),
-        sa.Column("version", sa.Integer, nullable=False),
-        sa.Column("told_version", sa.BigInteger),
+        sa.Column("version", sa.Integer, nullable=False, comment="accepted last"),
+        sa.Column("told_version", sa.BigInteger, comment="told last: -1 no list, 0 an empty one"),
         sa.Column("changed_at", UtcDateTime, nullable=False),
     )
     op.create_table(
         "ocpp16_local_entry",
         sa.Column("station_id", sa.Integer, sa.ForeignKey("station.id"), primary_key=True),
         sa.Column("id_tag", sa.Text, primary_key=True),
-        sa.Column("info", sa.Text, nullable=False),
+        sa.Column("info", sa.Text, nullable=False, comment="idTagInfo, OCPP JSON"),
     )
 
 
