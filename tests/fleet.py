@@ -41,6 +41,7 @@ class Station:
     def __init__(self, identity: str, url: Callable[[str], str], meter_values: int = 3) -> None:
         self.identity = identity
         self.said: list[Said] = []
+        self.answered = 0
         self.reconnected = 0
         self.refused = 0
         self._url = url
@@ -84,6 +85,7 @@ class Station:
                 answer = await socket.hear(ANSWER_S)
             if answer[0] == 3:
                 said.answer, said.answered = answer[2], frame
+                self.answered += 1
                 return
             self.refused += 1
             await asyncio.sleep(AGAIN_S)
