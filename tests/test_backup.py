@@ -223,7 +223,9 @@ async def test_a_backup_of_an_older_version_is_restored_and_migrated(tmp_path: P
     await with_station(home, "CP-1")
     shutil.copyfile(home / "arthexis.db", copy)
     with closing(sqlite3.connect(copy)) as db:
-        for table in ("ocpp16_progress", "ocpp16_data_transfer", "alembic_version_ocpp16"):
+        db.execute("PRAGMA foreign_keys=OFF")
+        named = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%ocpp16%'").fetchall()
+        for (table,) in named:
             db.execute(f"DROP TABLE {table}")
         db.commit()
     assert arthexis(home, "db", "restore", str(copy)).returncode == 0

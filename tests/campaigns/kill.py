@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
 import sqlite3
@@ -21,7 +22,7 @@ from pathlib import Path
 from arthexis.db.engine import Database
 from tests import witness
 from tests.fleet import Books, Station
-from tests.process import NodeProcess
+from tests.process import NodeDied, NodeProcess
 
 FAILPOINTS = Path(__file__).parent.parent / "failpoints"
 POINTS = ("before-commit", "after-commit", "before-send")
@@ -81,7 +82,8 @@ async def failpoints(folder: Path, most: int, *, stations: int = 2) -> Report:
             for point in POINTS:
                 node.set_env(FAIL_KILL=f"{point}:{number}")
                 await node.kill()
-                await node.start()
+                with contextlib.suppress(NodeDied):
+                    await node.start()
                 await node.ended()
         node.set_env(FAIL_KILL="")
         yield
