@@ -41,6 +41,7 @@ class Station:
     def __init__(self, identity: str, url: Callable[[str], str], meter_values: int = 3) -> None:
         self.identity = identity
         self.said: list[Said] = []
+        self.answered = 0
         self.reconnected = 0
         self.refused = 0
         self._url = url
@@ -84,6 +85,7 @@ class Station:
                 answer = await socket.hear(ANSWER_S)
             if answer[0] == 3:
                 said.answer, said.answered = answer[2], frame
+                self.answered += 1
                 return
             self.refused += 1
             await asyncio.sleep(AGAIN_S)
@@ -200,11 +202,9 @@ class Books:
         self._check(stored <= 1, f"twice: {who} {said.action} {said.payload}")
 
     def _audit_log(self, stations: list[Station]) -> None:
-        """Each acknowledged frame is in the message log once, with its answer; no frame is there twice."""
-        held = Counter(
-            bytes(row[0])
-            for row in self._rows("SELECT frame FROM message WHERE answer IS NOT NULL AND frame IS NOT NULL")
-        )
+        """Each acknowledged frame is in the message log once, with its answer; none is there twice with a result."""
+        rows = self._rows("SELECT frame, answer FROM message WHERE answer IS NOT NULL AND frame IS NOT NULL")
+        held = Counter(bytes(frame) for frame, answer in rows if bytes(answer).startswith(b"[3,"))
         for frame, times in held.items():
             self._check(times == 1, f"logged {times} times: {frame!r}")
         for said in (said for station in stations for said in station.said if said.answered is not None):

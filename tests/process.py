@@ -69,6 +69,7 @@ class NodeProcess:
     async def start(self) -> None:
         """Start, and wait until it listens; the port is that of the first start. Raises ``NodeDied``."""
         self.home.mkdir(parents=True, exist_ok=True)
+        self.starts += 1
         begins = len(self.output())
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -85,7 +86,6 @@ class NodeProcess:
                     raise NodeDied(self.output()[begins:])
                 await asyncio.sleep(0.01)
         self.port = int(found[1])
-        self.starts += 1
 
     def set_env(self, **more: str) -> None:
         """Change the environment of the next start."""

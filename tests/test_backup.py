@@ -224,8 +224,8 @@ async def test_a_backup_of_an_older_version_is_restored_and_migrated(tmp_path: P
     shutil.copyfile(home / "arthexis.db", copy)
     with closing(sqlite3.connect(copy)) as db:
         db.execute("PRAGMA foreign_keys=OFF")
-        named = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%ocpp16%'"
-        for (table,) in db.execute(named).fetchall():
+        named = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%ocpp16%'").fetchall()
+        for (table,) in named:
             db.execute(f"DROP TABLE {table}")
         db.commit()
     assert arthexis(home, "db", "restore", str(copy)).returncode == 0

@@ -21,14 +21,14 @@ async def test_twenty_kills_under_load_lose_and_double_nothing(tmp_path: Path) -
     report = await campaign(tmp_path, TIMES, seed=seed)
     assert report.faults == [], f"seed {seed}"
     assert report.kills == TIMES
-    assert report.acknowledged > 20 * TIMES, "the stations were busy"
+    assert report.acknowledged > 10 * TIMES, "the stations were busy"
 
 
 async def test_a_node_that_answers_before_the_commit_is_caught(tmp_path: Path) -> None:
     source = tmp_path / "mutant"
     shutil.copytree(ROOT / "arthexis", source / "arthexis", ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run(["git", "apply", "--unsafe-paths", "--directory", str(source), str(MUTANT)], check=True, cwd="/")
-    report = await campaign(tmp_path, TIMES_MUTANT, source=source)
+    report = await campaign(tmp_path, TIMES_MUTANT, source=source, slow_every=1)
     assert [fault for fault in report.faults if fault.startswith("lost:")]
 
 

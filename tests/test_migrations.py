@@ -88,6 +88,11 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
 TABLE = 'op.create_table("acme_{0}", sa.Column("id", sa.Integer, primary_key=True))'
 
 
+def is_comment(difference: Any) -> bool:
+    """Whether only a comment is different, which revisions leave to the models."""
+    return isinstance(difference, list) and all(part[0] == "modify_comment" for part in difference)
+
+
 def test_models_equal_the_migrated_schema(empty: Database) -> None:
     migrate.upgrade(empty, HOST)
     migrate.upgrade(empty, OCPP16)
@@ -100,7 +105,7 @@ def test_models_equal_the_migrated_schema(empty: Database) -> None:
     ours = lambda thing, name, kind, *_: not (kind == "table" and name.startswith("alembic_version_"))  # noqa: E731
     with empty.engine.connect() as core:
         context = MigrationContext.configure(core, opts={"include_object": ours, "compare_type": True})
-        assert compare_metadata(context, whole) == []
+        assert [found for found in compare_metadata(context, whole) if not is_comment(found)] == []
         at = next(column["type"] for column in sa.inspect(core).get_columns("event") if column["name"] == "at")
         assert str(at) == ("TEXT" if empty.sqlite else "TIMESTAMP")
 

@@ -6,6 +6,7 @@ values. Everything that is not on the message's path may use plain Core through 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -19,6 +20,9 @@ from arthexis.plugins.contain import attempt
 T = TypeVar("T")
 Row = tuple[Any, ...]
 Convert = Callable[[Any], Any]
+
+# What a station sends may be compared with a 32 bit column, where a value that does not fit equals none of its rows.
+NARROW = re.compile(r"(%\(\w+\)s)::INTEGER\b")
 
 
 class Compiled(NamedTuple):
@@ -56,7 +60,8 @@ class Prepared:
             texts = (name for name, bound in text.binds.items() if isinstance(bound.type, sa.String))
             processors = {str(name): without_nul for name in texts} | processors
         inward = tuple((name, convert) for name, convert in processors.items() if name not in fixed)
-        found = Compiled(text.string, fixed, inward, tuple(_outward(clause, dialect)))
+        sql = NARROW.sub(r"\1::BIGINT", text.string) if dialect.name == "postgresql" else text.string
+        found = Compiled(sql, fixed, inward, tuple(_outward(clause, dialect)))
         self._compiled[dialect.name] = found
         return found
 

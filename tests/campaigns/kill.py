@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
 import sqlite3
@@ -21,7 +22,7 @@ from pathlib import Path
 from arthexis.db.engine import Database
 from tests import witness
 from tests.fleet import Books, Station
-from tests.process import NodeProcess
+from tests.process import NodeDied, NodeProcess
 
 FAILPOINTS = Path(__file__).parent.parent / "failpoints"
 POINTS = ("before-commit", "after-commit", "before-send")
@@ -48,16 +49,26 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 async def campaign(
-    folder: Path, times: int, *, stations: int = 6, seed: int | None = None, source: Path | None = None
+    folder: Path,
+    times: int,
+    *,
+    stations: int = 6,
+    seed: int | None = None,
+    source: Path | None = None,
+    slow_every: int = 2,
 ) -> Report:
-    """Kill the node so many times at random moments, every other time with a slow disk, and keep the books."""
+    """Kill the node so many times at random moments, all of them while stations are answered, and keep the books.
+
+    Every so many-th time its disk is slow, so that it is killed inside of a commit.
+    """
     dice = random.Random(seed)
 
-    async def kills(node: NodeProcess) -> AsyncIterator[None]:
+    async def kills(node: NodeProcess, fleet: list[Station]) -> AsyncIterator[None]:
         for number in range(times):
-            await asyncio.sleep(dice.uniform(0.05, 0.5))
+            await _busy(fleet)
+            await asyncio.sleep(dice.uniform(0.05, 0.3))
             await node.kill()
-            node.set_env(FAIL_SLOW_COMMIT=str(SLOW_S if number % 2 == 0 else 0))
+            node.set_env(FAIL_SLOW_COMMIT=str(0 if (number + 1) % slow_every else SLOW_S))
             yield
 
     return await under_load(folder, kills, stations, source)
@@ -66,12 +77,13 @@ async def campaign(
 async def failpoints(folder: Path, most: int, *, stations: int = 2) -> Report:
     """Let the node die at each failpoint, at the first time it gets there, at the second, and so on up to ``most``."""
 
-    async def deaths(node: NodeProcess) -> AsyncIterator[None]:
+    async def deaths(node: NodeProcess, _fleet: list[Station]) -> AsyncIterator[None]:
         for number in range(1, most + 1):
             for point in POINTS:
                 node.set_env(FAIL_KILL=f"{point}:{number}")
                 await node.kill()
-                await node.start()
+                with contextlib.suppress(NodeDied):
+                    await node.start()
                 await node.ended()
         node.set_env(FAIL_KILL="")
         yield
@@ -79,8 +91,20 @@ async def failpoints(folder: Path, most: int, *, stations: int = 2) -> Report:
     return await under_load(folder, deaths, stations, None)
 
 
+async def _busy(fleet: list[Station]) -> None:
+    """Wait until every station was answered again."""
+    async with asyncio.timeout(FINISH_S):
+        for station in fleet:
+            answered = station.answered
+            while station.answered < answered + 2:
+                await asyncio.sleep(0.01)
+
+
 async def under_load(
-    folder: Path, deaths: Callable[[NodeProcess], AsyncIterator[None]], stations: int, source: Path | None
+    folder: Path,
+    deaths: Callable[[NodeProcess, list[Station]], AsyncIterator[None]],
+    stations: int,
+    source: Path | None,
 ) -> Report:
     """Start a node, let stations charge, start the node again after each of its deaths, and keep the books."""
     report, began = Report(), time.monotonic()
@@ -90,7 +114,7 @@ async def under_load(
     fleet = [Station(f"CP-{number}", node.station_url) for number in range(1, stations + 1)]
     async with node:
         runs = [asyncio.create_task(station.run()) for station in fleet]
-        async for _ in deaths(node):
+        async for _ in deaths(node, fleet):
             await node.start()
         for station in fleet:
             station.finish()
