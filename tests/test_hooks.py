@@ -9,6 +9,7 @@ import re
 import sys
 import textwrap
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -344,6 +345,126 @@ async def test_hook_on_transaction_stopped(site: Any, tmp_path: Path) -> None:
 async def test_hook_on_message(site: Any, tmp_path: Path) -> None:
     found = await listened(site, tmp_path, "on_message", "event.data['action']", "event")
     assert found == ["BootNotification", "StatusNotification", "StartTransaction", "MeterValues", "StopTransaction"]
+
+
+async def test_hook_register_operations(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        class Sing(msgspec.Struct):
+            song: str
+
+        class Sung(msgspec.Struct):
+            status: str
+
+        def finished(db, ended):
+            heard.append((ended.state, dict(ended.payload)))
+
+        @hookimpl
+        def register_protocols():
+            yield Protocol("sing1", (Message("Sing", Sing, Sung),), {})
+
+        @hookimpl
+        def register_operations():
+            yield Operation("Sing", "Sing a song", protocol="sing1", help={"song": "Which"}, finished=finished)
+    """)
+    )
+    async with node(tmp_path, plugins=[acme]) as running:
+        async with wire(running.station_url("CP-1"), protocols=["sing1"]) as cp:
+            await cp.say([2, "1", "Nothing", {}])
+            await cp.hear()
+            asked = {"station": "CP-1", "action": "Sing", "payload": {"song": "la"}, "wait": 5}
+            sending = asyncio.create_task(running.ask("operations.send", **asked))
+            frame = await cp.hear()
+            await cp.say([3, frame[1], {"status": "Applauded"}])
+            assert (await sending)["state"] == "Applauded"
+        assert frame[2:] == ["Sing", {"song": "la"}]
+    assert heard() == [("Applauded", {"song": "la"})]
+
+
+async def test_hook_register_jobs(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        async def tidy(ctx, args):
+            heard.append((ctx.plugin.name, args))
+
+        @hookimpl
+        def register_jobs():
+            yield Job("acme.tidy", tidy)
+    """)
+    )
+    async with node(tmp_path, plugins=[acme]) as running:
+        await running.host.journal.write(lambda db: running.host.jobs.put(db, "acme.tidy", {"room": 1}))
+        async with asyncio.timeout(5):
+            while not heard():
+                await asyncio.sleep(0.01)
+    assert heard() == [("acme", {"room": 1})]
+
+
+async def test_hook_register_diagnoses(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        def look(db, station):
+            yield Finding(f"{station.id} has an old modem", wrong=True, command="arthexis send CP-1 Reset --type Hard")
+
+        def broken(db, station):
+            raise ValueError("no")
+
+        @hookimpl
+        def register_diagnoses():
+            yield Diagnosis("acme.modem", look)
+            yield Diagnosis("acme.broken", broken)
+    """)
+    )
+    async with node(tmp_path, plugins=[acme]) as running:
+        async with wire(running.station_url("CP-1")):
+            told = await running.ask("stations.why", station="CP-1")
+        assert told["findings"][0]["said"] == "CP-1 has an old modem"
+        assert [name for name, _ in running.faults()] == ["acme"]
+
+
+async def test_hook_decide_connector(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        @hookimpl
+        async def decide_connector(station, id_tag, free):
+            heard.append((station.id, id_tag, list(free)))
+            return free[-1]
+    """)
+    )
+    async with node(tmp_path, plugins=[OCPP, acme]) as running, wire(running.station_url("CP-1")) as cp:
+        frame = await _reserved(running, cp)
+    assert frame[3]["connectorId"] == 2
+    assert heard() == [("CP-1", "TAG", [1, 2])]
+
+
+async def _reserved(running: Node, cp: Any) -> list[Any]:
+    """Reserve any of two free connectors; the frame that the station got."""
+    await cp.boot()
+    for number in (1, 2):
+        await cp.result("StatusNotification", {"connectorId": number, "errorCode": "NoError", "status": "Available"})
+    until = arthexis.format_utc(running.host.clock.now() + timedelta(hours=1))
+    asked = {"station": "CP-1", "action": "ReserveNow", "payload": {"idTag": "TAG", "expiryDate": until}, "wait": 5}
+    sending = asyncio.create_task(running.ask("operations.send", **asked))
+    frame = list(await cp.hear())
+    await cp.say([3, frame[1], {"status": "Accepted"}])
+    await sending
+    await running.settle()
+    return frame
+
+
+async def test_hook_on_operation_finished(site: Any, tmp_path: Path) -> None:
+    said = "(event.station, event.data['action'], event.data['state'])"
+    acme = site.add(listener("on_operation_finished", said, "event"))
+    async with node(tmp_path, plugins=[OCPP, acme]) as running, wire(running.station_url("CP-1")) as cp:
+        await _reserved(running, cp)
+    assert heard() == [("CP-1", "ReserveNow", "Accepted")]
+
+
+async def test_hook_on_reservation_changed(site: Any, tmp_path: Path) -> None:
+    acme = site.add(listener("on_reservation_changed", "event.data['state']", "event"))
+    async with node(tmp_path, plugins=[OCPP, acme]) as running, wire(running.station_url("CP-1")) as cp:
+        await _reserved(running, cp)
+    assert heard() == ["requested", "accepted"]
 
 
 async def test_hook_on_plugin_changed(site: Any, tmp_path: Path) -> None:
