@@ -263,7 +263,7 @@ def _admit(host: Host, found: stations.Found) -> None:
     link = host.links.get(folded(found.identity)) if hasattr(host, "gate") else None
     if link is not None:
         link.station.key = found.row
-        link.station.registration = None
+        link.station.registration = link.station.held = None
 
 
 @request("operator")
@@ -278,7 +278,7 @@ async def stations_reject(host: Host, station: str) -> dict[str, Any]:
     found = await host.journal.write(reject)
     link = host.links.get(folded(found.identity)) if hasattr(host, "gate") else None
     if link is not None:
-        link.station.registration = "Rejected"
+        link.station.registration = link.station.held = "Rejected"
     return {"station": found.identity, "registration": "Rejected"}
 
 

@@ -297,8 +297,8 @@ class Host:
         interval_s = self.settings.stations.heartbeat_interval_s
         if answer is not None:
             return Registration(answer.status, interval_s if answer.interval_s is None else answer.interval_s)
-        if station.registration == "Pending" or station.registration == "Rejected":
-            return Registration(station.registration, min(interval_s, RETRY_BOOT_S))
+        if station.held is not None:
+            return Registration(station.held, min(interval_s, RETRY_BOOT_S))
         return Registration("Accepted", interval_s)
 
     async def decide_authorization(self, station: Station, id_tag: str, *, starting: bool) -> Authorization | None:

@@ -271,8 +271,19 @@ async def test_hook_decide_boot(site: Any, tmp_path: Path) -> None:
         async with wire(running.station_url("CP-1")) as cp:
             answer = await cp.boot(vendor="Evil")
             assert (answer["status"], answer["interval"]) == ("Rejected", 3600)
+            assert (await cp.boot(vendor="Good"))["status"] == "Accepted", "a plugin's answer is for one boot"
+            assert (await cp.boot(vendor="Evil"))["status"] == "Rejected"
+        async with wire(running.station_url("CP-1")) as cp:
+            assert (await cp.boot(vendor="Good"))["status"] == "Accepted"
         async with wire(running.station_url("CP-2")) as cp:
             assert (await cp.boot(vendor="Good"))["status"] == "Accepted"
+
+
+def test_a_decision_that_no_station_would_understand_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="none of Accepted, Pending, Rejected"):
+        arthexis.Registration("accepted")
+    with pytest.raises(ValueError, match="none of Accepted, Blocked"):
+        arthexis.Authorization("Maybe")
 
 
 async def test_hook_decide_authorization(site: Any, tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal, get_args
 
 RegistrationStatus = Literal["Accepted", "Pending", "Rejected"]
 AuthorizationStatus = Literal["Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"]
+REGISTRATION: Final = get_args(RegistrationStatus)
+AUTHORIZATION: Final = get_args(AuthorizationStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class Registration:
     status: RegistrationStatus
     interval_s: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a status that no station would understand; raises ``ValueError``."""
+        if self.status not in REGISTRATION:
+            raise ValueError(f"registration {self.status!r} is none of {', '.join(REGISTRATION)}")
+
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
@@ -42,3 +49,8 @@ class Authorization:
     status: AuthorizationStatus
     expires_at: datetime | None = None
     parent_id_tag: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a status that no station would understand; raises ``ValueError``."""
+        if self.status not in AUTHORIZATION:
+            raise ValueError(f"authorization {self.status!r} is none of {', '.join(AUTHORIZATION)}")

@@ -12,7 +12,8 @@ from arthexis.charging.decisions import RegistrationStatus
 class Station:
     """A charge point: ``id`` is its identity as the operator wrote it, ``key`` its row (None: not approved yet).
 
-    ``strict`` tells whether its frames are mended; ``zone`` is the one of its timestamps that name none.
+    ``registration`` is what its last boot was answered, ``held`` what an operator wants it to be answered instead of
+    Accepted. ``strict`` tells whether its frames are mended; ``zone`` is the one of its timestamps that name none.
     """
 
     id: str
@@ -21,6 +22,7 @@ class Station:
     strict: bool = False
     zone: tzinfo = UTC
     authenticated: bool = False
+    held: RegistrationStatus | None = None
 
     @property
     def known(self) -> bool:

@@ -42,6 +42,7 @@ FIND = Prepared(
         station.c.key_hash,
         station.c.plain,
         station.c.ping_interval_s,
+        station.c.held,
     ).where(station.c.identity_key == bind("identity_key"))
 )
 ADD = Prepared(
@@ -119,6 +120,7 @@ class Found(NamedTuple):
     key: StoredKey | None
     plain: bool
     ping_interval_s: float | None = None
+    held: RegistrationStatus | None = None
 
 
 def find(db: Connection, identity: str) -> Found | None:
@@ -127,7 +129,7 @@ def find(db: Connection, identity: str) -> Found | None:
     if row is None:
         return None
     key = StoredKey(bytes(row[5]), bytes(row[6])) if row[5] is not None else None
-    return Found(row[0], row[1], row[2], row[3], row[4], key, bool(row[7]), row[8])
+    return Found(row[0], row[1], row[2], row[3], row[4], key, bool(row[7]), row[8], row[9])
 
 
 def valid_identity(identity: str) -> bool:
@@ -292,6 +294,8 @@ def set_ping(db: Connection, row: int, seconds: float | None) -> None:
     db.core.execute(sa.update(station).where(station.c.id == row).values(ping_interval_s=seconds))
 
 
-def register(db: Connection, row: int, registration: str) -> None:
-    """Accept, hold or reject a station by the operator's word."""
-    db.core.execute(sa.update(station).where(station.c.id == row).values(registration=registration))
+def register(db: Connection, row: int, registration: RegistrationStatus) -> None:
+    """Accept, hold or reject a station by the operator's word, which its boots are answered from now on."""
+    held = None if registration == "Accepted" else registration
+    changed = sa.update(station).where(station.c.id == row).values(registration=registration, held=held)
+    db.core.execute(changed)

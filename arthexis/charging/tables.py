@@ -18,6 +18,7 @@ station = sa.Table(
     sa.Column("identity_key", sa.Text, nullable=False, unique=True, comment="case-folded identity"),
     sa.Column("added_at", UtcDateTime, nullable=False),
     sa.Column("registration", sa.Text, comment="Accepted, Pending or Rejected; null: never booted"),
+    sa.Column("held", sa.Text, comment="Pending or Rejected by an operator's word; null: none"),
     sa.Column("mode", sa.Text, comment="strict or repair; null: the node's"),
     sa.Column("zone", sa.Text, comment="IANA zone of timestamps without one; null: the node's"),
     sa.Column("ping_interval_s", sa.Float, comment="seconds of silence before a ping, 0: none; null: the node's"),

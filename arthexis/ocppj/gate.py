@@ -162,9 +162,9 @@ class Gate:
     def _station(self, found: Found | None, identity: str) -> Station:
         strict = ((found and found.mode) or self.host.settings.stations.mode) == "strict"
         if found is None:
-            return Station(identity, None, "Pending", strict, self.host.zone)
+            return Station(identity, None, "Pending", strict, self.host.zone, held="Pending")
         zone = ZoneInfo(found.zone) if found.zone else self.host.zone
-        return Station(found.identity, found.row, found.registration, strict, zone, not found.plain)
+        return Station(found.identity, found.row, found.registration, strict, zone, not found.plain, found.held)
 
     async def _refuse(self, identity: str, request: web.Request, entry: Entry) -> web.StreamResponse:
         """The same 401 for a known and an unknown station; one bounded entry in the inbox."""

@@ -81,6 +81,7 @@ def upgrade() -> None:
         sa.Column(
             "registration", sa.Text(), nullable=True, comment="Accepted, Pending or Rejected; null: never booted"
         ),
+        sa.Column("held", sa.Text(), nullable=True, comment="Pending or Rejected by an operator's word; null: none"),
         sa.Column("mode", sa.Text(), nullable=True, comment="strict or repair; null: the node's"),
         sa.Column("zone", sa.Text(), nullable=True, comment="IANA zone of timestamps without one; null: the node's"),
         sa.Column(
