@@ -77,7 +77,7 @@ async def test_the_answer_tells_the_time_and_the_interval(host: Node, clock: Fro
 async def test_a_plugin_decides_and_until_it_accepts_nothing_else_is_processed(
     run: Run, install: Callable[[str], str], model: str, said: str, interval: int
 ) -> None:
-    """Rule 8 and N3: SecurityError for everything but a boot; the answer holds until the next boot, in the next socket too."""
+    """Rule 8 and N3: SecurityError for everything but a boot; the answer holds until the next boot, on any socket."""
     probe = install(DECIDES)
     async with run(plugins=[probe]) as host, playing(host) as cp:
         told = await cp.result("BootNotification", boot(chargePointModel=model))
