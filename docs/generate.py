@@ -28,7 +28,7 @@ from arthexis.cli.main import COMMANDS, main
 from arthexis.config import SECTIONS
 from arthexis.contributions import Fault
 from arthexis.plugins.compose import Composition, Selection, compose
-from arthexis.web.app import STATUS
+from arthexis.web.problems import KINDS as PROBLEMS
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"<!-- generated: (?P<name>[^>]+?) -->\n(?P<body>.*?)<!-- end -->\n", re.DOTALL)
@@ -260,8 +260,8 @@ def _kinds(kind: type[errors.ArthexisError]) -> Iterator[type[errors.ArthexisErr
             yield from _kinds(below)
 
 
-def _http(kind: type) -> int:
-    return next((STATUS[base] for base in kind.__mro__ if base in STATUS), 500)
+def _http(kind: type[errors.ArthexisError]) -> int:
+    return PROBLEMS.get(kind.code, PROBLEMS["error"]).status
 
 
 def _requests() -> str:

@@ -173,7 +173,7 @@ def _encoded(call: ast.Call) -> bool:
     if any(keyword.arg == "encoding" for keyword in call.keywords):
         return True
     texts = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
-    return any(text in {"utf-8", "ascii", "latin-1"} for text in texts)
+    return any(text in {"utf-8", "utf-8-sig", "ascii", "latin-1"} for text in texts)
 
 
 def test_every_text_file_is_opened_with_an_encoding() -> None:

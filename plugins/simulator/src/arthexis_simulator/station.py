@@ -141,7 +141,8 @@ class Station:
 
     async def connect(self) -> None:
         """Open the socket (again); the registration and everything else is as it was. Raises ``ConnectionRefused``."""
-        assert self._http is not None, "open() comes first"
+        if self._http is None:
+            raise RuntimeError("the station is not open: use it as a context manager, or open() it first")
         socket = await connect(
             self._http, self.url, user=self.identity, key=self.key, protocols=self.protocols, keep=self._keep
         )
