@@ -285,7 +285,7 @@ def test_the_recipes_and_scripts_run_what_is_there() -> None:
 
 def test_windows_installs_every_plugin_of_the_clone() -> None:
     script = read("start.bat")
-    assert r"for /d %%P in (plugins\*) do if exist "%%P\setup.cfg" set wanted=!wanted! -e %%P" in script
+    assert r'for /d %%P in (plugins\*) do if exist "%%P\setup.cfg" set wanted=!wanted! -e %%P' in script
     assert "-e . !wanted!" in script
 
 

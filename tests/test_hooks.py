@@ -198,26 +198,35 @@ def test_hook_register_commands(site: Any, arthexis: Any) -> None:
 async def test_hook_register_routes(site: Any, tmp_path: Path) -> None:
     acme = site.add(
         source("""
-        from aiohttp import web
+        class Which(msgspec.Struct, forbid_unknown_fields=True):
+            station: str
+            hours: int = 1
 
-        async def prices(request):
-            return web.json_response({"kWh": 0.31})
+        async def prices(request, ctx):
+            return {"asked": request.params.station, "kWh": [0.31] * request.params.hours, "by": ctx.plugin.name}
 
         async def broken(request):
             raise SystemExit(1)
 
         @hookimpl
         def register_routes():
-            yield Route("GET", "/acme/prices", prices, access="viewer")
+            yield Route("GET", "/acme/prices/{station}", prices, access="viewer", params=Which)
             yield Route("GET", "/acme/broken", broken)
     """)
     )
+    prices = "/api/v1/acme/prices/CP-1"
     async with node(tmp_path, plugins=[acme]) as running, ClientSession(running.url) as session:
-        assert await (await session.get("/api/v1/acme/prices")).json() == {"kWh": 0.31}
-        assert (await session.get("/api/v1/acme/broken")).status == 500
+        assert await (await session.get(f"{prices}?hours=2")).json() == {
+            "asked": "CP-1",
+            "kWh": [0.31] * 2,
+            "by": "acme",
+        }
+        assert (await session.get(f"{prices}?hours=two")).status == 400
+        broken = await session.get("/api/v1/acme/broken")
+        assert (broken.status, (await broken.json())["code"]) == (500, "plugin")
         assert [name for name, _ in running.faults()] == ["acme"]
     async with node(tmp_path, plugins=[acme], open_mode=False) as running, ClientSession(running.url) as session:
-        assert (await session.get("/api/v1/acme/prices")).status == 401
+        assert (await session.get(prices)).status == 401
 
 
 async def test_hook_register_subscribers(site: Any, tmp_path: Path) -> None:
