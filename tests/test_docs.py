@@ -35,6 +35,7 @@ from arthexis.plugins.compose import Selection, compose
 from arthexis.plugins.registry import KINDS
 from arthexis.plugins.states import Plugin, State
 from arthexis.testing import wire
+from arthexis.web.app import ENDINGS
 from tests import tutorial
 
 ROOT = tutorial.ROOT
@@ -225,7 +226,7 @@ def test_every_test_that_a_page_names_is_there(page: Path) -> None:
 def test_every_setting_that_a_page_names_is_one(page: Path) -> None:
     text = page.read_text("utf-8")
     known = {f"{section}.{key}" for section, struct in SECTIONS.items() for key in struct.__struct_fields__}
-    known |= set(REQUESTS) | {"node.stop"}
+    known |= set(REQUESTS) | ENDINGS
     wanted = re.findall(rf"`((?:{'|'.join(SECTIONS)})\.[a-z_]+)(?: = [^`]*)?`", text)
     assert sorted(name for name in set(wanted) - known if not name.endswith(".py")) == []
 
