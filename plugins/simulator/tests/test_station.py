@@ -19,6 +19,7 @@ from arthexis_simulator import (
     station,
 )
 
+from arthexis import CallFailed
 from arthexis.testing import Node
 
 pytestmark = pytest.mark.plugins("arthexis-ocpp16:*")
@@ -146,8 +147,9 @@ async def test_a_callable_sees_the_payload_and_may_leave_it_to_the_usual(station
 
 async def test_an_error_silence_and_a_late_answer(station: Station, ask) -> None:
     station.answer("ClearCache", Refusal("SecurityError", "not you"))
-    with pytest.raises(Exception, match="SecurityError: not you"):
+    with pytest.raises(CallFailed, match="not you") as refused:
         await ask("ClearCache")
+    assert refused.value.error_code == "SecurityError"
     station.answer("ClearCache", Silence())
     with pytest.raises(Exception, match="no answer"):
         await ask("ClearCache", 0.2)
@@ -175,10 +177,12 @@ async def test_a_handler_of_an_author_that_fails_fails_the_test(host: Node) -> N
 
 
 async def test_an_unknown_action_and_a_broken_payload_get_the_codes_of_ocpp_1_6(station: Station, ask) -> None:
-    with pytest.raises(Exception, match=r"error: NotImplemented"):
+    with pytest.raises(CallFailed) as unknown:
         await ask("MakeCoffee")
-    with pytest.raises(Exception, match=r"error: (FormationViolation|PropertyConstraintViolation)"):
+    assert unknown.value.error_code == "NotImplemented"
+    with pytest.raises(CallFailed) as broken:
         await ask("Reset", type="Medium")
+    assert broken.value.error_code in {"FormationViolation", "PropertyConstraintViolation"}
 
 
 async def test_a_message_is_tried_again_as_often_as_the_station_is_configured_and_then_discarded(
