@@ -26,7 +26,7 @@ class CallFailed(DomainError):
 
     def __init__(self, outcome: str, problem: str, error_code: str | None = None) -> None:
         """Say how it ended and what the station said, if anything."""
-        super().__init__(problem, place=outcome)
+        super().__init__(problem, place=f"{outcome} {error_code}" if error_code else outcome)
         self.outcome = outcome
         self.error_code = error_code
 
