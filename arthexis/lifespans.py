@@ -39,8 +39,11 @@ class Context:
     log: logging.Logger
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a task beside everything else; it is cancelled when the node stops."""
-        return self.host.spawn(work, f"{self.plugin.name}: {name}")
+        """Run a task beside everything else; it is cancelled when the node stops, and what it raises is counted."""
+        contained = self.host.contain.call(self.plugin, lambda: work)
+        task = self.host.spawn(contained, f"{self.plugin.name}: {name}")
+        task.add_done_callback(lambda _: work.close())  # of one that was cancelled before it began
+        return task
 
     def fitted(self, handler: Callable[..., Any], arguments: int = 1) -> Callable[..., Any]:
         """A handler of so many arguments; one that takes one more gets this context as its last."""

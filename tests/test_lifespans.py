@@ -146,6 +146,18 @@ async def test_a_stop_that_fails_is_counted_and_the_node_stops(site: Any, tmp_pa
     assert heard("other") == ["closed"]
 
 
+@pytest.mark.parametrize("error", ["LookupError('lost')", "SystemExit(3)", "KeyboardInterrupt"])
+async def test_a_task_of_a_plugin_that_raises_is_counted_and_the_node_runs(
+    site: Any, tmp_path: Path, error: str
+) -> None:
+    acme = plugin(site, f"async def work():\n    raise {error}\nctx.spawn(work(), 'work')\nyield")
+    async with node(tmp_path, plugins=["arthexis-ocpp16:*", acme]) as running:
+        await until(lambda: running.plugin("acme").errors == 1)
+        assert [name for name, _ in running.faults()] == ["acme"]
+        async with wire(running.station_url("CP-1")) as cp:
+            assert (await cp.boot())["status"] == "Accepted"
+
+
 async def test_a_lifespan_is_left_by_the_task_that_entered_it(site: Any, tmp_path: Path) -> None:
     acme = plugin(site, "heard.append(asyncio.current_task())\nyield\nheard.append(asyncio.current_task())")
     async with node(tmp_path, plugins=[acme]):
