@@ -173,7 +173,10 @@ class Host:
         await self._lifespans.close()
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self.settings.node.plugin_timeout_s)
+        for task in self._tasks:
+            log.warning("%s does not end and is left behind", task.get_name())
         await self.close_files()
 
     async def close_links(self) -> None:

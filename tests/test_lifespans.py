@@ -158,6 +158,21 @@ async def test_a_task_of_a_plugin_that_raises_is_counted_and_the_node_runs(
             assert (await cp.boot())["status"] == "Accepted"
 
 
+async def test_a_task_that_is_deaf_to_its_cancellation_does_not_hold_up_the_stop(site: Any, tmp_path: Path) -> None:
+    nap = (
+        "        try:\n            await asyncio.sleep(0.05)\n        except asyncio.CancelledError:\n            pass"
+    )
+    work = f"ended = []\nasync def work():\n    while not ended:\n{nap}"
+    body = f"{work}\nctx.spawn(work(), 'work')\nheard.append(ended)\nyield"
+    began = 0.0
+    async with node(tmp_path, plugins=[plugin(site, body)], config=QUICK):
+        asyncio.get_running_loop().call_later(5, lambda: heard()[0].append(1))
+        began = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - began < 3
+    heard()[0].append(1)
+    await asyncio.sleep(0.1)
+
+
 async def test_a_lifespan_is_left_by_the_task_that_entered_it(site: Any, tmp_path: Path) -> None:
     acme = plugin(site, "heard.append(asyncio.current_task())\nyield\nheard.append(asyncio.current_task())")
     async with node(tmp_path, plugins=[acme]):
