@@ -132,7 +132,7 @@ class Host:
         """Open everything, in order; raises ``ArthexisError`` where the node itself cannot run."""
         await self.open_files()
         async with contextlib.AsyncExitStack() as opened:
-            opened.push_async_callback(self.close_files)
+            opened.push_async_callback(self.stop)
             await self._begin()
             opened.pop_all()
 

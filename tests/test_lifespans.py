@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from arthexis import lifespans
+from arthexis.errors import Unavailable
+from arthexis.jobs import Jobs
 from arthexis.plugins.states import State
 from arthexis.testing import Node, node, wire
 
@@ -171,6 +173,21 @@ async def test_a_task_that_is_deaf_to_its_cancellation_does_not_hold_up_the_stop
     assert asyncio.get_running_loop().time() - began < 3
     heard()[0].append(1)
     await asyncio.sleep(0.1)
+
+
+async def test_a_node_that_cannot_start_closes_what_it_opened(
+    site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_jobs: Jobs) -> None:
+        raise Unavailable("the database went away")
+
+    monkeypatch.setattr(Jobs, "start", refuse)
+    before = {task.get_name() for task in asyncio.all_tasks()}
+    with pytest.raises(Unavailable, match="went away"):
+        async with node(tmp_path, plugins=[plugin(site, "yield\nheard.append('closed')")]):
+            pass
+    assert heard() == ["closed"]
+    assert {task.get_name() for task in asyncio.all_tasks()} == before
 
 
 async def test_a_lifespan_is_left_by_the_task_that_entered_it(site: Any, tmp_path: Path) -> None:
