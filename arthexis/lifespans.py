@@ -78,11 +78,23 @@ class Held:
     async def open(self) -> BaseException | None:
         """Enter; what kept it from opening."""
         self._task = self._host.loop.create_task(self._hold(), name=f"lifespan of {self.plugin.name}")
-        await asyncio.wait({self._opened}, timeout=self._patience_s)
+        try:
+            await asyncio.wait({self._opened}, timeout=self._patience_s)
+        except asyncio.CancelledError:
+            await self._give_up()
+            raise
         if self._opened.done():
             return self._opened.result()
+        self._closing.set()
         self._task.cancel()
         return TimeoutError(f"no start within {self._patience_s:g} s")
+
+    async def _give_up(self) -> None:
+        """The node stops while this opens: what is open by then is left, what is not is broken off."""
+        self._closing.set()
+        if not self._opened.done():
+            self._task.cancel()
+        await asyncio.wait({self._task}, timeout=self._patience_s)
 
     async def close(self) -> None:
         """Leave; what goes wrong is counted."""

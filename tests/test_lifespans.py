@@ -190,6 +190,20 @@ async def test_a_node_that_cannot_start_closes_what_it_opened(
     assert {task.get_name() for task in asyncio.all_tasks()} == before
 
 
+async def test_a_stop_while_a_lifespan_opens_leaves_nothing_open(
+    site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifespans, "RETRY_S", 0.01)
+    body = "heard.append(1)\nif len(heard) == 1:\n    raise Unavailable('no')\nawait asyncio.sleep(0.3)"
+    acme = plugin(site, f"{body}\nheard.append('open')\nyield\nheard.append('closed')")
+    before = {task.get_name() for task in asyncio.all_tasks()}
+    async with node(tmp_path, plugins=[acme]):
+        await until(lambda: heard() == [1, 1])
+    await asyncio.sleep(0.4)
+    assert heard() == [1, 1]
+    assert {task.get_name() for task in asyncio.all_tasks()} == before
+
+
 async def test_a_lifespan_is_left_by_the_task_that_entered_it(site: Any, tmp_path: Path) -> None:
     acme = plugin(site, "heard.append(asyncio.current_task())\nyield\nheard.append(asyncio.current_task())")
     async with node(tmp_path, plugins=[acme]):
