@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,7 +47,7 @@ class Jobs:
         await host.journal.write(lambda db: rows.recover(db, at))
         for name, (_, job) in self.declared.items():
             if job.every_s is not None:
-                await self._schedule(name, at + timedelta(seconds=job.every_s), first=True)
+                await host.journal.write(self._next(name, at + timedelta(seconds=job.every_s), first=True))
         host.spawn(self._run(), "jobs")
 
     def put(
@@ -114,25 +114,36 @@ class Jobs:
         _, error = await self._host.contain.timed(job.timeout_s, plugin, job.handler, context, due.args)
         now = self._host.clock.now()
         if error is None:
-            await self._host.journal.write(lambda db: rows.end(db, due.id, rows.DONE, now))
+            await self._stored(lambda db: rows.end(db, due.id, rows.DONE, now))
         elif due.tries <= job.retries:
             pause = timedelta(seconds=min(job.backoff_s * 2 ** (due.tries - 1), MOST_BACKOFF_S))
-            await self._host.journal.write(lambda db: rows.again(db, due.id, now + pause, _said(error)))
+            await self._stored(lambda db: rows.again(db, due.id, now + pause, _said(error)))
         else:
             log.error("job %s failed for good: %s", due.name, _said(error))
-            await self._host.journal.write(lambda db: rows.end(db, due.id, rows.FAILED, now, _said(error)))
+            await self._stored(lambda db: rows.end(db, due.id, rows.FAILED, now, _said(error)))
         if job.every_s is not None and (error is None or due.tries > job.retries):
-            await self._schedule(due.name, now + timedelta(seconds=job.every_s), first=False)
+            await self._stored(self._next(due.name, now + timedelta(seconds=job.every_s), first=False))
 
-    async def _schedule(self, name: str, run_at: datetime, *, first: bool) -> None:
-        """Put a recurring job's next turn; at a start, one that waits already keeps its time."""
+    def _next(self, name: str, run_at: datetime, *, first: bool) -> Callable[[Connection], None]:
+        """What puts a recurring job's next turn; at a start, one that waits already keeps its time."""
 
         def put(db: Connection) -> None:
             waiting = [row for row in rows.rows(db, name=name, state=rows.WAITING) if row["key"] == EVERY]
             if not (first and waiting):
                 rows.put(db, name, self._host.clock.now(), {}, run_at=run_at, key=EVERY)
 
-        await self._host.journal.write(put)
+        return put
+
+    async def _stored(self, store: Callable[[Connection], None]) -> None:
+        """Write how a job ended, however long the database cannot be written: a row left as running waits for ever."""
+        while True:
+            try:
+                await self._host.journal.write(store)
+            except Unavailable as failure:
+                log.warning("the end of a job waits to be stored: %s", failure)
+                await asyncio.sleep(AGAIN_S)
+            else:
+                return
 
 
 def _said(error: BaseException) -> str:

@@ -96,3 +96,21 @@ async def test_a_job_with_an_interval_comes_again(host: Node) -> None:
     async with asyncio.timeout(5):
         for _ in range(3):
             await turns.acquire()
+
+
+async def test_a_job_that_ends_while_nothing_can_be_stored_has_its_next_turn(
+    host: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("arthexis.jobs.AGAIN_S", 0.02)
+    journal, turns = host.host.journal, list[int]()
+
+    async def handler(_ctx: Any, args: dict[str, Any]) -> None:
+        turns.append(1)
+        if len(turns) == 1:
+            monkeypatch.setattr(journal, "most_waiting", 0)
+            host.host.loop.call_later(0.1, monkeypatch.setattr, journal, "most_waiting", 50_000)
+
+    await running(host, Job("test.often", handler, every_s=0.05))
+    async with asyncio.timeout(5):
+        while len(turns) < 3:
+            await asyncio.sleep(0.01)
