@@ -202,7 +202,7 @@ class Operations:
             try:
                 uid = await self.send(station, action, payload, replace(wish, send_after=after or wish.send_after))
                 results.append({"station": station, "operation": uid})
-            except DomainError as refused:
+            except ArthexisError as refused:
                 results.append({"station": station, "operation": None, "error": refused.problem, "cure": refused.cure})
         return {"batch": wish.batch, "results": results}
 

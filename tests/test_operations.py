@@ -94,3 +94,16 @@ async def test_a_wrong_payload_is_refused_before_it_is_a_row(host: Node) -> None
             with pytest.raises(DomainError, match=r"type|more"):
                 await host.ask("operations.send", station="CP-1", action="Reset", payload=payload)
     assert await host.ask("operations.list") == []
+
+
+async def test_a_station_whose_line_is_full_takes_nothing_from_the_others_of_a_batch(
+    host: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("arthexis.operations.MOST_QUEUED", 1)
+    later = {"action": "ClearCache", "queue_until": "2099-01-01T00:00:00Z"}
+    for station in ("CP-1", "CP-2", "CP-3"):
+        await host.ask("stations.add", station=station)
+    await host.ask("operations.send", station="CP-2", **later)
+    batch = await host.ask("operations.send_many", stations=["CP-1", "CP-2", "CP-3"], **later)
+    assert [result["operation"] is not None for result in batch["results"]] == [True, False, True]
+    assert batch["results"][1]["error"] == "1 operations wait for CP-2"
