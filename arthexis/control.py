@@ -239,16 +239,15 @@ async def stations_approve(host: Host, station: str, no_key: bool = False) -> di
     stored = keys.store(secret, host.pepper) if secret else None
     at = host.clock.now()
 
-    def approve(db: Connection) -> stations.Found:
+    def approve(db: Connection) -> tuple[stations.Found, bool]:
         found = stations.find(db, station)
         if found is None:
-            return stations.add(db, station, stored, at, registration="Accepted")
+            return stations.add(db, station, stored, at, registration="Accepted"), False
         stations.register(db, found.row, "Accepted")
         stations.forget_refused(db, found.identity)
-        return found
+        return found, True
 
-    known = await host.database.read(lambda db: stations.find(db, station)) is not None
-    found = await host.journal.write(approve)
+    found, known = await host.journal.write(approve)
     _admit(host, found)
     return {
         "station": found.identity,

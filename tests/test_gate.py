@@ -545,3 +545,12 @@ async def test_a_station_that_a_plugin_refuses_leaves_no_row(
         assert "Unwanted" not in await identities(host)
         reasons = {row["identity"]: row["reason"] for row in await host.ask("stations.pending")}
         assert reasons["Unwanted"] == "not today"
+
+
+@pytest.mark.node(open_mode=False)
+async def test_two_who_approve_a_station_at_once_are_shown_the_one_key_that_counts(host: Node) -> None:
+    shown = await asyncio.gather(*(host.ask("stations.approve", station="New-1") for _ in range(2)))
+    [key] = [told["key"] for told in shown if told["key"] is not None]
+    assert sorted(told["kept_key"] for told in shown) == [False, True]
+    async with wire(host.station_url("New-1"), key=key) as cp:
+        assert (await cp.boot())["status"] == "Accepted"
