@@ -260,7 +260,7 @@ async def stations_approve(host: Host, station: str, no_key: bool = False) -> di
 def _admit(host: Host, found: stations.Found) -> None:
     """Tell an open socket that its station is approved, so that its next boot is accepted."""
     link = host.links.get(folded(found.identity)) if hasattr(host, "gate") else None
-    if link is not None:
+    if link is not None and link.station.registration != "Accepted":
         link.station.key = found.row
         link.station.registration = link.station.held = None
 

@@ -554,3 +554,11 @@ async def test_two_who_approve_a_station_at_once_are_shown_the_one_key_that_coun
     assert sorted(told["kept_key"] for told in shown) == [False, True]
     async with wire(host.station_url("New-1"), key=key) as cp:
         assert (await cp.boot())["status"] == "Accepted"
+
+
+async def test_approving_a_station_that_charges_does_not_silence_it(host: Node) -> None:
+    async with wire(host.station_url("CP-1"), protocols=["ocpp1.6"]) as cp:
+        await cp.boot()
+        await host.ask("stations.set", station="CP-1", mode="strict")
+        await host.ask("stations.approve", station="CP-1")
+        assert "currentTime" in await cp.result("Heartbeat")
