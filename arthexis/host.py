@@ -17,7 +17,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from arthexis.charging import keys, messages, stations
-from arthexis.charging.decisions import Admission, Authorization, ConnectionRequest, Registration
+from arthexis.charging.decisions import Admission, Authorization, ConnectionRequest, Registration, unsound
 from arthexis.charging.receipts import Receipt
 from arthexis.charging.station import Station
 from arthexis.clock import Clock
@@ -123,7 +123,8 @@ class Host:
         }
         hooks = self.composition.hooks
         return {
-            name: Deciders(self.contain, hooks.get(name, ()), kind, closed) for name, (kind, closed) in tables.items()
+            name: Deciders(self.contain, hooks.get(name, ()), kind, closed, unsound)
+            for name, (kind, closed) in tables.items()
         }
 
     # ------------------------------------------------------------------ start and stop

@@ -673,3 +673,21 @@ def test_each_example_runs_and_is_a_valid_implementation(hook: str, site: Any) -
 def test_what_plugins_import_is_all_there() -> None:
     for name in arthexis.__all__:
         assert getattr(arthexis, name) is not None
+
+
+@pytest.mark.parametrize("answer", ["Registration('Rejected', 'soon')", "Registration('Rejected', 1.5)"])
+async def test_a_registration_that_cannot_be_told_to_a_station_is_none(site: Any, tmp_path: Path, answer: str) -> None:
+    acme = site.add(source(f"@hookimpl\nasync def decide_boot(station, boot):\n    return {answer}\n"))
+    async with node(tmp_path, plugins=[OCPP, acme]) as running:
+        async with wire(running.station_url("CP-1")) as cp:
+            assert (await cp.boot())["status"] == "Accepted"
+        assert [name for name, _ in running.faults()] == ["acme"]
+
+
+async def test_an_admission_that_is_neither_yes_nor_no_is_no(site: Any, tmp_path: Path) -> None:
+    acme = site.add(source("@hookimpl\nasync def decide_connection(request):\n    return Admission('no')\n"))
+    async with node(tmp_path, plugins=[OCPP, acme]) as running:
+        with pytest.raises(WSServerHandshakeError):
+            async with wire(running.station_url("CP-1")):
+                pass
+        assert [name for name, _ in running.faults()] == ["acme"]

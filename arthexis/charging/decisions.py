@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 RegistrationStatus = Literal["Accepted", "Pending", "Rejected"]
 AuthorizationStatus = Literal["Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"]
@@ -54,3 +54,12 @@ class Authorization:
         """Refuse a status that no station would understand; raises ``ValueError``."""
         if self.status not in AUTHORIZATION:
             raise ValueError(f"authorization {self.status!r} is none of {', '.join(AUTHORIZATION)}")
+
+
+def unsound(answer: Any) -> str | None:
+    """Why a plugin's answer cannot be acted on though it is of the right type, or None."""
+    if isinstance(answer, Admission) and not isinstance(answer.admit, bool):
+        return f"admit {answer.admit!r}, which is neither True nor False"
+    if isinstance(answer, Registration) and type(answer.interval_s) not in {int, type(None)}:
+        return f"interval_s {answer.interval_s!r}, which is no whole number of seconds"
+    return None

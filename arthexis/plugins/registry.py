@@ -197,12 +197,20 @@ def _first_line(error: Exception) -> str:
 class Deciders:
     """The implementations of one ``decide_*`` hook: asked in order, the first answer that is not None wins."""
 
-    def __init__(self, contain: Contain, implementations: Sequence[Implementation], kind: type, closed: Any) -> None:
-        """Expect answers of ``kind``; a fault answers ``closed`` where that is not None, else passes on."""
+    def __init__(
+        self,
+        contain: Contain,
+        implementations: Sequence[Implementation],
+        kind: type,
+        closed: Any,
+        unsound: Callable[[Any], str | None],
+    ) -> None:
+        """Expect sound answers of ``kind``; a fault answers ``closed`` where that is not None, else passes on."""
         self._contain = contain
         self._implementations = tuple(implementations)
         self._kind = kind
         self._closed = closed
+        self._unsound = unsound
 
     def __bool__(self) -> bool:
         """Whether anybody is asked at all."""
@@ -215,11 +223,17 @@ class Deciders:
         for plugin, fn in self._implementations:
             left = min(DECIDE_S, until - loop.time())
             answer, error = await self._contain.timed(max(left, 0.0), plugin, fn, *args)
-            if error is None and answer is not None and not isinstance(answer, self._kind):
-                error = TypeError(f"answered {type(answer).__name__} instead of {self._kind.__name__}")
+            if error is None and answer is not None and (wrong := self._wrong(answer)) is not None:
+                error = TypeError(f"answered {wrong}")
                 self._contain.count(plugin, error)
             if error is not None and self._closed is not None:
                 return self._closed
             if error is None and answer is not None:
                 return answer
         return None
+
+    def _wrong(self, answer: Any) -> str | None:
+        """What keeps an answer from being one, or None."""
+        if not isinstance(answer, self._kind):
+            return f"{type(answer).__name__} instead of {self._kind.__name__}"
+        return self._unsound(answer)
