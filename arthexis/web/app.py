@@ -17,7 +17,7 @@ from arthexis.host import Host
 from arthexis.plugins.contain import attempt, outcome, told
 from arthexis.plugins.states import Plugin, State
 from arthexis.web import document, problems, reference
-from arthexis.web.access import DOOR, Door, foreign
+from arthexis.web.access import CONTROL, DOOR, Door, foreign
 from arthexis.web.api.serving import contained, served
 from arthexis.web.api.table import ROUTES
 from arthexis.web.page import STYLE, first_page
@@ -155,13 +155,16 @@ class Pages:
         """Answer one request of the control table (``arthexis`` commands use this)."""
         name = request.match_info["name"]
         needed = REQUESTS[name].access if name in REQUESTS else "viewer"
-        await self.door.admit(request, "administrator" if name in ENDINGS else needed)
+        granted = await self.door.admit(request, "administrator" if name in ENDINGS else needed)
         if name in ENDINGS:
             if name == "node.restart":
                 self.host.restart_options = _options(await _parameters(request), self.host)
             self.host.loop.call_soon(self._stop)
             return _json({"stopping": True})
-        return _json(await ask(self.host, name, await _parameters(request)))
+        given = await _parameters(request)
+        if "requested_by" in given and granted is not CONTROL:
+            given["requested_by"] = granted.name
+        return _json(await ask(self.host, name, given))
 
     async def elsewhere(self, request: web.Request) -> web.StreamResponse:
         """Say what would have been here, and with which methods."""

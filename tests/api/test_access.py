@@ -119,3 +119,11 @@ async def test_an_open_node_serves_only_what_comes_from_here(api: Any) -> None:
     ):
         reply = await api("GET", "/node", headers=headers)
         assert (reply.status, reply.body["code"]) == (403, "forbidden"), headers
+
+
+async def test_nobody_tells_a_station_something_in_the_name_of_another(host: Node, api: Any) -> None:
+    await host.ask("stations.add", station="CP-1")
+    token = (await host.ask("tokens.add", name="mallory", access="operator"))["token"]
+    asked = {"station": "CP-1", "action": "Reset", "payload": {"type": "Soft"}, "requested_by": "alice"}
+    told = await api.with_token(token)("POST", "/control/operations.send", json=asked)
+    assert (told.status, told.body["requested_by"]) == (200, "mallory")
