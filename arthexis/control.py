@@ -588,7 +588,7 @@ async def db_backup(host: Host, path: str) -> dict[str, Any]:
     return {"path": path, "size_bytes": size}
 
 
-@request("viewer")
+@request("administrator")
 async def db_verify(host: Host) -> dict[str, Any]:
     """Whether the database is sound: its pages, its references, and that every table is there."""
     problems = await host.database.read(lambda _: backup.problems(host.database))

@@ -209,13 +209,13 @@ class Host:
                     raise
                 for plugin in plugins:
                     plugin.fail(State.MIGRATED, error.problem, error.cure)
-                    self._drop_actions(plugin)
+                    self.drop_actions(plugin)
         for plugin in self.composition.plugins:
             if plugin.state is State.CONFIGURED:
                 plugin.climb(State.MIGRATED)
 
-    def _drop_actions(self, plugin: Plugin) -> None:
-        """A plugin without its tables answers nothing: its actions are off (NotSupported), not broken."""
+    def drop_actions(self, plugin: Plugin) -> None:
+        """A plugin that failed answers nothing: its actions are off (NotSupported), not broken."""
         for dialect in self.dialects.values():
             for name in [name for name, ready in dialect.ready.items() if ready.plugin is plugin]:
                 del dialect.ready[name]

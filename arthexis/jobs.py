@@ -74,8 +74,8 @@ class Jobs:
 
     async def _run(self) -> None:
         """Take what is due, sleep until something is."""
-        names = list(self.declared)
-        while names:
+        while self.declared:
+            names = [name for name, (plugin, _) in self.declared.items() if plugin.standing]
             self._woken.clear()
             try:
                 pause_s = await self._turn(names)

@@ -173,6 +173,7 @@ class Lifespans:
         said = str(error) if isinstance(error, TimeoutError) else told(error or RuntimeError("nothing to open"))
         cure = f"Mend it, or run: arthexis plugins disable {plugin.full_name}"
         plugin.fail(State.ACTIVE, f"its start failed: {said}", cure)
+        self._host.drop_actions(plugin)
         return True
 
     async def _retry(self, plugin: Plugin) -> None:

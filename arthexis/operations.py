@@ -261,6 +261,10 @@ class Operations:
 
     def _known(self, action: str) -> Declared:
         found = self.declared.get(action)
+        if found is not None and not found.plugin.standing:
+            raise Unavailable(
+                f"plugin {found.plugin.name} failed", place=action, cure=f"arthexis plugins info {found.plugin.name}"
+            )
         if found is None:
             names = ", ".join(sorted(self.declared)) or "none: no plugin declares one"
             raise NotFound(f"no operation {action}", place="operations", cure=f"There are {names}")

@@ -11,7 +11,7 @@ from arthexis.contributions import Subscriber
 from arthexis.db import events
 from arthexis.db.events import Event
 from arthexis.errors import Unavailable
-from arthexis.plugins.states import Plugin
+from arthexis.plugins.states import Plugin, State
 
 if TYPE_CHECKING:
     from arthexis.host import Host
@@ -115,6 +115,8 @@ class Readers:
         which it fails otherwise, ``TRIES`` times in minutes, is given up, loudly, so that others get their turn.
         """
         handler = self._host.context(plugin).fitted(subscriber.handler)
+        while plugin.state in (State.FAILED, State.UNAVAILABLE):
+            await asyncio.sleep(PAUSE_S)
         pause_s, tries = PAUSE_S, 0
         while tries < TRIES:
             _, error = await self._host.contain.timed(HANDLE_S, plugin, handler, event)

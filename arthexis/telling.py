@@ -47,6 +47,8 @@ class Teller:
         """Tell what is queued, one after the other, each under a time limit."""
         while True:
             fn, args = await self._untold.get()
+            if not self.plugin.standing:
+                continue
             self._telling = True
             await self._host.contain.timed(TELL_S, self.plugin, fn, *args)
             self._telling = False

@@ -233,6 +233,26 @@ async def test_a_backup_of_an_older_version_is_restored_and_migrated(tmp_path: P
     assert arthexis(home, "db", "verify").returncode == 0
 
 
+async def started(home: Path) -> int:
+    """The number that a start gets on this folder."""
+    told = {"connectorId": 1, "idTag": "TAG", "meterStart": 0, "timestamp": "2026-11-24T10:00:00Z"}
+    async with node(home, plugins=PLUGINS) as running, wire(running.station_url("CP-1")) as station:
+        await station.boot()
+        return int((await station.result("StartTransaction", told))["transactionId"])
+
+
+@pytest.mark.parametrize("readable", [True, False], ids=["readable", "damaged"])
+async def test_no_number_is_given_twice_after_a_restore(tmp_path: Path, readable: bool) -> None:
+    home, copy = tmp_path / "node", tmp_path / "copy.db"
+    await with_station(home, "CP-1")
+    assert arthexis(home, "db", "backup", str(copy)).returncode == 0
+    first = await started(home)
+    if not readable:
+        (home / "arthexis.db").write_bytes(b"no database any more" * 1000)
+    assert arthexis(home, "db", "restore", str(copy)).returncode == 0
+    assert await started(home) > first
+
+
 # ---------------------------------------------------------------------- looking after it
 
 

@@ -288,6 +288,79 @@ async def test_hook_decide_boot(site: Any, tmp_path: Path) -> None:
             assert (await cp.boot(vendor="Good"))["status"] == "Accepted"
 
 
+async def test_a_plugin_that_failed_to_start_is_neither_asked_nor_told(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        from contextlib import asynccontextmanager
+
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(ctx):
+            raise RuntimeError("no")
+            yield
+
+        @hookimpl
+        async def decide_authorization(station, id_tag, starting):
+            heard.append(id_tag)
+            return Authorization("Blocked")
+
+        @hookimpl
+        async def on_connected(station):
+            heard.append("connected")
+
+        async def get(request):
+            heard.append("route")
+            return {}
+
+        @hookimpl
+        def register_routes():
+            yield Route("GET", "/acme", get)
+    """)
+    )
+    async with node(tmp_path, plugins=[OCPP, acme]) as running, ClientSession(running.url) as session:
+        assert running.plugin("acme").state is State.FAILED
+        async with wire(running.station_url("CP-1")) as cp:
+            await cp.boot()
+            assert (await cp.result("StartTransaction", START))["idTagInfo"]["status"] == "Accepted"
+        assert (await session.get("/api/v1/acme")).status == 503
+        await running.settle()
+        running.excuse("acme")
+    assert heard() == []
+
+
+async def test_a_handler_that_is_deaf_to_its_end_holds_no_station(site: Any, tmp_path: Path) -> None:
+    acme = site.add(
+        source("""
+        end = False
+
+        async def heartbeat(station, call):
+            while not end:
+                try:
+                    await asyncio.sleep(0.2)
+                except asyncio.CancelledError:
+                    pass
+            return call.answer(current_time="2026-01-01T00:00:00Z")
+
+        @hookimpl
+        def register_actions():
+            yield Action("Heartbeat", heartbeat)
+    """)
+    )
+    config = {"node": {"disable": ["arthexis-ocpp16:ocpp16.heartbeat"]}, "stations": {"handler_timeout_s": 0.3}}
+    async with node(tmp_path, plugins=[OCPP, acme], config=config) as running:
+        async with wire(running.station_url("CP-1")) as cp:
+            await cp.boot()
+            await cp.say([2, "h1", "Heartbeat", {}])
+            await cp.say([2, "s1", "StartTransaction", START])
+            assert await cp.close_code(10) == 1011
+        assert not (await running.ask("stations.show", station="CP-1"))["connected"]
+        async with wire(running.station_url("CP-1")) as cp:
+            assert (await cp.result("StartTransaction", START, "s1"))["transactionId"] == 1
+        sys.modules["acme"].end = True
+        await asyncio.sleep(0.5)
+        running.faults()
+
+
 def test_a_decision_that_no_station_would_understand_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="none of Accepted, Pending, Rejected"):
         arthexis.Registration("accepted")

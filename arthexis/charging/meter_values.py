@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -15,7 +15,11 @@ from arthexis.charging.receipts import Receipt
 from arthexis.charging.station import Station
 from arthexis.charging.tables import meter_value, transaction
 from arthexis.charging.tables import station as station_table
+from arthexis.charging.times import clock_is_wrong
 from arthexis.db.statements import Connection, Prepared
+
+SAME_SECOND = timedelta(seconds=1)
+"""Times of one station that differ by less may be the same one, written with and without its fraction."""
 
 encode = msgspec.json.Encoder().encode
 
@@ -32,6 +36,16 @@ OPEN_HERE = Prepared(
         transaction.c.connector == bind("connector"),
     )
     .order_by(transaction.c.id.desc())
+    .limit(1)
+)
+STARTED_LAST = Prepared(
+    sa.select(transaction.c.id, transaction.c.stopped_at)
+    .where(
+        transaction.c.station_id == bind("station_id"),
+        transaction.c.connector == bind("connector"),
+        transaction.c.started_at <= bind("latest", type_=transaction.c.started_at.type),
+    )
+    .order_by(transaction.c.started_at.desc(), transaction.c.id.desc())
     .limit(1)
 )
 INSERT = Prepared(
@@ -60,7 +74,9 @@ def store(
     receipt: Receipt,
 ) -> None:
     """Keep the readings of a MeterValues (OCPP 1.6 §4.7); an unknown transaction id never opens a transaction."""
-    transaction_id = _transaction(db, station, connector, claimed_id)
+    readings = list(readings)
+    at = readings[0].at if readings else None
+    transaction_id = _transaction(db, station, connector, claimed_id, at, receipt.received_at)
     if insert(db, station, connector, transaction_id, claimed_id, readings, receipt):
         db.event("transaction.metered", station.id, {"transaction_id": transaction_id or None, "connector": connector})
 
@@ -98,14 +114,28 @@ def insert(
     return new
 
 
-def _transaction(db: Connection, station: Station, connector: int, claimed_id: int | None) -> int:
-    """The transaction that readings belong to: the one named, else the one open on the connector, else 0."""
+def _transaction(
+    db: Connection,
+    station: Station,
+    connector: int,
+    claimed_id: int | None,
+    at: datetime | None,
+    received_at: datetime,
+) -> int:
+    """The transaction that readings belong to: the one named, else the one of their connector and time, else 0.
+
+    Going by their own time, the same readings belong to the same transaction whenever they come, and come again.
+    Only those of a clock that cannot be right belong to what is open when they come.
+    """
     if claimed_id is not None and claimed_id > 0:
         return claimed_id if db.one(KNOWN, station_id=station.row, row=claimed_id) is not None else 0
     if claimed_id is None and connector == 0:
         return 0
-    found = db.one(OPEN_HERE, station_id=station.row, connector=connector)
-    return int(found[0]) if found is not None else 0
+    if at is None or clock_is_wrong(at, received_at):
+        found = db.one(OPEN_HERE, station_id=station.row, connector=connector)
+        return int(found[0]) if found is not None else 0
+    last = db.one(STARTED_LAST, station_id=station.row, connector=connector, latest=at + SAME_SECOND)
+    return int(last[0]) if last is not None and (last[1] is None or last[1] + SAME_SECOND >= at) else 0
 
 
 def of_transaction(db: Connection, transaction_id: int) -> list[dict[str, Any]]:

@@ -157,6 +157,7 @@ transaction = sa.Table(
     sa.Index(None, "station_id", "open", "connector"),
     sa.Index(None, "id_tag_key", "open"),
     sa.Index(None, "station_id", "claimed_id"),
+    sa.Index(None, "station_id", "connector", "started_at"),
     sqlite_autoincrement=True,
 )
 

@@ -308,15 +308,20 @@ def stop(
 
 
 def _meant(db: Connection, station: Station, told: Stop) -> _Row | None:
-    """The transaction that a stop means, or None."""
-    found = db.one(CLOSING, station_id=station.row, row=told.transaction_id) if told.transaction_id > 0 else None
-    found = found or db.one(
+    """The transaction that a stop means, or None.
+
+    First the one that this very stop closed or made when it came before: a number that meant nothing then may be
+    another session's by now.
+    """
+    found = db.one(
         CLAIMED,
         station_id=station.row,
         claimed_id=told.transaction_id,
         stopped_at_raw=told.at_raw,
         meter_stop_wh=sane(told.meter_stop_wh),
     )
+    if found is None and told.transaction_id > 0:
+        found = db.one(CLOSING, station_id=station.row, row=told.transaction_id)
     if found is not None:
         return _Row(*found)
     if told.transaction_id > 0:

@@ -16,6 +16,7 @@ from arthexis.db.engine import Database
 from arthexis.db.schema import metadata
 from arthexis.errors import Refused, Unavailable
 
+GAP = 1_000_000
 PG_CURE = "Use pg_dump and pg_restore for PostgreSQL"
 BESIDE = ("-wal", "-shm")
 
@@ -65,6 +66,7 @@ def restore(database: Database, source: Path, keep: Path) -> None:
     draft = path.with_name(f"{path.name}.restoring")
     try:
         _copy(source, draft)
+        _count_on(draft, path)
         if path.exists():
             _keep(path, keep)
         draft.replace(path)
@@ -93,6 +95,25 @@ def _copy(source: Path, draft: Path) -> None:
     draft.unlink(missing_ok=True)
     with _reading(source) as live, contextlib.closing(sqlite3.connect(draft)) as copy:
         live.backup(copy)
+    _sync(draft)
+
+
+def _count_on(draft: Path, path: Path) -> None:
+    """Let the numbers that are never given twice go on behind those that the replaced database has given.
+
+    Where it cannot be read any more, a million of them is left out.
+    """
+    given: dict[str, int] | None = {} if not path.exists() else None
+    with contextlib.suppress(sqlite3.DatabaseError), _reading(path) as live:
+        given = dict(live.execute("SELECT name, seq FROM sqlite_sequence"))
+    with contextlib.closing(sqlite3.connect(draft)) as copy:
+        counted = copy.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'").fetchall()
+        last = dict(copy.execute("SELECT name, seq FROM sqlite_sequence"))
+        for (name,) in counted:
+            onward = last.get(name, 0) + GAP if given is None else max(last.get(name, 0), given.get(name, 0))
+            copy.execute("DELETE FROM sqlite_sequence WHERE name = ?", (name,))
+            copy.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (name, onward))
+        copy.commit()
     _sync(draft)
 
 

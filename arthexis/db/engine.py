@@ -18,7 +18,7 @@ from arthexis.errors import ConfigError, Unavailable
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 2_000
-READERS = 2
+READERS = 4
 # A server that is cut off is noticed within seconds, not within TCP's quarter of an hour.
 ALIVE = {
     "connect_timeout": "5",

@@ -193,8 +193,7 @@ class Gate:
         try:
             reason = await link.run()
         finally:
-            if self._leave(link):
-                self.host.tell_disconnected(link, reason)
+            self.leave(link, reason)
 
     def choose(self, names: list[str], station: Station) -> tuple[Dialect | None, str | None]:
         """The dialect to speak and the name to answer: the first offered that is known, whatever its case.
@@ -258,13 +257,12 @@ class Gate:
         self.host.spawn(before.close(POLICY, "replaced by a newer connection"), f"closing {station.id}")
         return True
 
-    def _leave(self, link: Link) -> bool:
-        """Free the link's place; False if a newer link has it."""
+    def leave(self, link: Link, reason: str) -> None:
+        """Free the link's place and tell that the station went; nothing where a newer link has it."""
         key = folded(link.station.id)
-        if self.links.get(key) is not link:
-            return False
-        del self.links[key]
-        return True
+        if self.links.get(key) is link:
+            del self.links[key]
+            self.host.tell_disconnected(link, reason)
 
 
 def _is_handshake(request: web.Request) -> bool:

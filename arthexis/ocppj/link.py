@@ -50,6 +50,10 @@ CLOSE_TEXT: Final = 1007
 GOING_AWAY: Final = 1001
 POLICY: Final = 1008
 SLOW_CONSUMER: Final = 1013
+BROKEN: Final = 1011
+DEAF_S: Final = 3.0
+"""For so long a handler may go on after it was cancelled."""
+
 ANSWERED: Final = b"[3,"
 """How a CALLRESULT begins. Only these are given again: what was refused is tried anew, as it may succeed now."""
 UNSPEAKABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
@@ -362,7 +366,9 @@ class Link:
         """Read on beside a slow handler, end one that takes too long, close (1013) on a station that does not read."""
         if self.busy_since:
             busy_s = now - self.busy_since
-            if busy_s > self._limits.handler_timeout_s:
+            if busy_s > self._limits.handler_timeout_s + DEAF_S:
+                self.abandon()
+            elif busy_s > self._limits.handler_timeout_s:
                 self.give_up()
             elif busy_s > SLOW_S:
                 self.hand_over()
@@ -373,6 +379,13 @@ class Link:
         elif now - self._stuck_since > self._limits.send_timeout_s and self._closing is None:
             log.warning("%s does not read what it is sent", self.station.id, extra={"station": self.station.id})
             self.host.spawn(self.close(SLOW_CONSUMER, "what it is sent stays unread"), f"closing {self.station.id}")
+
+    def abandon(self) -> None:
+        """Close (1011) on a handler that is deaf to its end: the station comes back on a socket that nobody holds."""
+        if self._closing is None:
+            log.error("%s: a handler does not end", self.station.id, extra={"station": self.station.id})
+            self.host.spawn(self.close(BROKEN, "a message is not handled"), f"closing {self.station.id}")
+            self.host.gate.leave(self, "a handler does not end")
 
     def give_up(self) -> None:
         """End the handler that runs for too long; its CALL is answered InternalError."""

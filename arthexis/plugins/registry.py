@@ -221,6 +221,8 @@ class Deciders:
         loop = asyncio.get_running_loop()
         until = loop.time() + DECIDE_TOGETHER_S
         for plugin, fn in self._implementations:
+            if not plugin.standing:
+                continue
             left = min(DECIDE_S, until - loop.time())
             answer, error = await self._contain.timed(max(left, 0.0), plugin, fn, *args)
             if error is None and answer is not None and (wrong := self._wrong(answer)) is not None:

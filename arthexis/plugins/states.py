@@ -65,6 +65,11 @@ class Plugin:
         """Whether the plugin is on its way up or has arrived."""
         return self.state in LADDER[1:] or self.state is State.DEGRADED
 
+    @property
+    def standing(self) -> bool:
+        """Whether its code may be called: not once it has failed."""
+        return self.state is not State.FAILED
+
     def climb(self, state: State) -> None:
         """Reach the next rung."""
         self._move(state, "", "")

@@ -165,6 +165,12 @@ def upgrade() -> None:
         op.f("ix_charging_transaction_id_tag_key_open"), "charging_transaction", ["id_tag_key", "open"], unique=False
     )
     op.create_index(
+        op.f("ix_charging_transaction_station_id_connector_started_at"),
+        "charging_transaction",
+        ["station_id", "connector", "started_at"],
+        unique=False,
+    )
+    op.create_index(
         op.f("ix_charging_transaction_station_id_claimed_id"),
         "charging_transaction",
         ["station_id", "claimed_id"],

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from arthexis.contributions import Answer, ApiRequest, Route
-from arthexis.errors import ArthexisError, PluginError
+from arthexis.errors import ArthexisError, PluginError, Unavailable
 from arthexis.host import Host
 from arthexis.plugins.contain import outcome
 from arthexis.plugins.states import Plugin
@@ -47,6 +47,8 @@ def contained(host: Host, plugin: Plugin, route: Route) -> Work:
         return answered(await handler(request), usual)
 
     async def work(request: ApiRequest) -> web.StreamResponse:
+        if not plugin.standing:
+            raise Unavailable(f"plugin {plugin.name} failed", cure=f"arthexis plugins info {plugin.name}")
         response, error = await outcome(answer, request)
         if response is not None:
             return response
