@@ -161,10 +161,14 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Something that came of an operation after its answer: in a few words, and whether that was the last of it."""
+    """Something that came of an operation after its answer: in a few words, and whether that was the last of it.
+
+    ``sure`` false: it may as well have come of another operation of its kind, which gets it if that one is sure.
+    """
 
     said: str
     done: bool = True
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,3 +107,67 @@ async def test_a_station_whose_line_is_full_takes_nothing_from_the_others_of_a_b
     batch = await host.ask("operations.send_many", stations=["CP-1", "CP-2", "CP-3"], **later)
     assert [result["operation"] is not None for result in batch["results"]] == [True, False, True]
     assert batch["results"][1]["error"] == "1 operations wait for CP-2"
+
+
+ACCEPTED = {"status": "Accepted"}
+START = {"connectorId": 1, "idTag": "TAG", "meterStart": 0, "timestamp": "2026-11-24T10:00:00Z"}
+
+
+async def followed(host: Node, uid: str) -> str:
+    """What came of an operation, once something did."""
+    async with asyncio.timeout(5):
+        while (record := await host.ask("operations.show", operation=uid))["follow_up_until"] is not None:
+            await asyncio.sleep(0.02)
+    return str(record["follow_up"])
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["in the same breath", "before its answer"])
+async def test_what_a_quick_station_does_is_not_missed(host: Node, early: bool) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await cp.boot()
+        for action, payload, said in (
+            ("TriggerMessage", {"requestedMessage": "Heartbeat"}, ["Heartbeat", {}]),
+            ("RemoteStartTransaction", {"idTag": "TAG", "connectorId": 1}, ["StartTransaction", START]),
+            ("Reset", SOFT, ["BootNotification", {"chargePointVendor": "A", "chargePointModel": "B"}]),
+        ):
+            asked = asyncio.create_task(
+                host.ask("operations.send", station="CP-1", action=action, payload=payload, wait=5)
+            )
+            frame = await cp.hear()
+            frames = [[3, frame[1], ACCEPTED], [2, f"quick {action}", *said]]
+            for each in reversed(frames) if early else frames:
+                await cp.say(each)
+            assert (await asked)["state"] == "Accepted"
+            await cp.hear()
+            assert await followed(host, (await asked)["id"]) not in {"never started", "awaited"}, action
+
+
+async def test_an_early_event_counts_for_nothing_if_the_station_refuses(host: Node) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await cp.boot()
+        payload = {"idTag": "TAG", "connectorId": 1}
+        asked = asyncio.create_task(
+            host.ask("operations.send", station="CP-1", action="RemoteStartTransaction", payload=payload, wait=5)
+        )
+        frame = await cp.hear()
+        await cp.result("StartTransaction", START)
+        await cp.say([3, frame[1], {"status": "Rejected"}])
+        record = await asked
+    assert (record["state"], record["follow_up"]) == ("Rejected", None)
+    assert host.host.operations._followed == {}
+
+
+async def test_two_remote_starts_of_one_tag_are_told_apart_though_one_names_no_connector(host: Node) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await cp.boot()
+        started = []
+        for payload in ({"idTag": "TAG"}, {"idTag": "TAG", "connectorId": 1}):
+            asked = asyncio.create_task(
+                host.ask("operations.send", station="CP-1", action="RemoteStartTransaction", payload=payload, wait=5)
+            )
+            await answered(cp, 3, ACCEPTED)
+            started.append((await asked)["id"])
+        first = await cp.result("StartTransaction", START)
+        second = await cp.result("StartTransaction", {**START, "connectorId": 2})
+        assert await followed(host, started[1]) == f"transaction {first['transactionId']}"
+        assert await followed(host, started[0]) == f"transaction {second['transactionId']}"
