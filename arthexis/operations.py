@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -269,8 +270,10 @@ class Operations:
     def _known(self, action: str) -> Declared:
         found = self.declared.get(action)
         if found is None:
+            near = get_close_matches(action, self.declared, 1)
             names = ", ".join(sorted(self.declared)) or "none: no plugin declares one"
-            raise NotFound(f"no operation {action}", place="operations", cure=f"There are {names}")
+            cure = f"Did you mean {near[0]}?" if near else f"There are {names}"
+            raise NotFound(f"no operation {action}", place="operations", cure=cure)
         return found
 
     def _check(self, declared: Declared, found: stations.Found, wish: Wish) -> None:
