@@ -379,6 +379,7 @@ async def operations_send_many(
 ) -> dict[str, Any]:
     """Tell many stations the same; a result for each, and the batch under which their ends are found."""
     _serving(host)
+    host.operations.check_payload(action, payload or {})
     wish = Wish(priority, queue_until, deadline, requested_by=requested_by)
     return await host.operations.send_many(
         stations, action, payload or {}, wish, per_second=per_second, confirm=confirm

@@ -117,12 +117,12 @@ class Jobs:
         """After the clock was set back, what comes regularly must not wait for the old time to come again."""
         offset_s, self._offset_s = self._offset_s, self._offset()
         if self._offset_s < offset_s - JUMP_S:
-            turns = {
-                name: now + timedelta(seconds=job.every_s)
-                for name, (_, job) in self.declared.items()
-                if job.every_s is not None
-            }
-            await self._host.journal.write(lambda db: [rows.not_after(db, n, EVERY, at) for n, at in turns.items()])
+            await self._host.journal.write(lambda db: self._bring_forward(db, now))
+
+    def _bring_forward(self, db: Connection, now: datetime) -> None:
+        for name, (_, job) in self.declared.items():
+            if job.every_s is not None:
+                rows.not_after(db, name, EVERY, now + timedelta(seconds=job.every_s))
 
     def _offset(self) -> float:
         """Wall clock less monotonic clock, in seconds: it changes only when somebody sets the clock."""
