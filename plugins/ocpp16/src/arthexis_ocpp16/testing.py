@@ -92,11 +92,7 @@ def requests(now: datetime, connector: int = 1) -> dict[str, list[dict[str, Any]
         "GetLocalListVersion": [{}],
         "RemoteStartTransaction": [
             {"idTag": "TAG"},
-            {
-                "idTag": "TAG",
-                "connectorId": 1,
-                "chargingProfile": profile(chargingProfilePurpose="TxProfile"),
-            },
+            {"idTag": "TAG", "connectorId": 1, "chargingProfile": profile(chargingProfilePurpose="TxProfile")},
         ],
         "RemoteStopTransaction": [{"transactionId": 77}],
         "ReserveNow": [reservation, {**reservation, "parentIdTag": "P", "connectorId": connector + 1}],
