@@ -24,6 +24,11 @@ def _told(found: Any, line: str, *, as_json: bool) -> None:
     click.echo(json.dumps(found, indent=2) if as_json else line)
 
 
+def _line(text: str) -> None:
+    """Print what others wrote, so that it cannot move the cursor."""
+    click.echo("".join(letter if letter.isprintable() else "?" for letter in text))
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -39,7 +44,7 @@ def list_(as_json: bool) -> None:
         state = "on" if row["active"] else f"off: {row['reason']}"
         failing = f", failing: {row['last_error']}" if row["failures"] and row["active"] else ""
         about = f"{', '.join(row['kinds']) or 'every event'} of {', '.join(row['stations']) or 'every station'}"
-        click.echo(f"{row['name']}  {row['url']}  {about}  {row['waiting']} waiting  {state}{failing}")
+        _line(f"{row['name']}  {row['url']}  {about}  {row['waiting']} waiting  {state}{failing}")
     if not found:
         click.echo("No webhook.")
 
@@ -99,7 +104,7 @@ def log(name: str, state: str | None, limit: int, as_json: bool) -> None:
         return
     for row in found:
         said = row["error"] or row["status"] or ""
-        click.echo(f"{row['id']}  {row['kind']}  {row['station'] or '-'}  {row['state']}  {row['tries']} tries  {said}")
+        _line(f"{row['id']}  {row['kind']}  {row['station'] or '-'}  {row['state']}  {row['tries']} tries  {said}")
     if not found:
         click.echo("No delivery.")
 

@@ -26,6 +26,9 @@ ROUND_S: Final = 40.0
 FIRST_PAUSE_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 3600.0
 MOST_READ: Final = 2_048
+REFUSED_TRIES: Final = 5
+ABOUT_THE_EVENT: Final = frozenset({400, 409, 413, 415, 422})
+"""Statuses by which a receiver refuses one event and not us: tried a few times only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,8 @@ async def _one(ctx: Context, session: ClientSession, row: Mapping[str, Any], eac
     """Deliver one, and note how that went; what was wrong, where the ones behind it must wait."""
     settings: Settings = ctx.config
     went = await post(session, row, each, int(ctx.clock.now().timestamp()), settings)
-    given_up = went.error is not None and each["tries"] + 1 >= settings.tries
+    most = min(settings.tries, REFUSED_TRIES) if went.status in ABOUT_THE_EVENT else settings.tries
+    given_up = went.error is not None and each["tries"] + 1 >= most
     state = tables.DELIVERED if went.error is None else tables.GIVEN_UP if given_up else tables.WAITING
     at = ctx.clock.now()
     await ctx.journal.write(
@@ -139,7 +143,7 @@ async def post(
             said = (await answer.content.read(MOST_READ)).decode("utf-8", "replace")
             if 200 <= answer.status < 300:
                 return Try(answer.status, None)
-            what = "a redirect, which is not followed" if 300 <= answer.status < 400 else said[:100]
+            what = "a redirect, which is not followed" if 300 <= answer.status < 400 else _harmless(said)
             return Try(answer.status, f"answered {answer.status}: {what}")
     except TimeoutError:
         return Try(None, f"no answer within {settings.timeout_s:g} s")
@@ -148,6 +152,11 @@ async def post(
     except (ClientError, OSError, ValueError) as error:
         cause = getattr(error, "os_error", None)
         return Try(None, str(cause) if isinstance(cause, guard.Refused) else f"{type(error).__name__}: {error}")
+
+
+def _harmless(said: str) -> str:
+    """What a receiver said, so that it can be stored and shown: its beginning, in one line."""
+    return "".join(letter if letter.isprintable() else " " for letter in said[:100]).strip()
 
 
 async def _again(ctx: Context, row: Mapping[str, Any], errors: list[str], *, late: bool) -> bool:
