@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from arthexis.charging.tables import station as station_table
     from arthexis.charging.tables import transaction as transaction_table
     from arthexis.charging.times import format_utc, parse_utc
-    from arthexis.cli.node_access import ask, node_url
+    from arthexis.cli.node_access import ask, call_api, node_url
     from arthexis.clock import Clock
     from arthexis.contributions import (
         Action,
@@ -62,7 +62,7 @@ _HOMES = {
     "arthexis.charging.station": ("Station",),
     "arthexis.charging.tables": ("station_table", "transaction_table"),
     "arthexis.charging.times": ("format_utc", "parse_utc"),
-    "arthexis.cli.node_access": ("ask", "node_url"),
+    "arthexis.cli.node_access": ("ask", "call_api", "node_url"),
     "arthexis.clock": ("Clock",),
     "arthexis.contributions": (
         "Action",
@@ -144,6 +144,7 @@ __all__ = [
     "Unavailable",
     "UtcDateTime",
     "ask",
+    "call_api",
     "connectors",
     "format_utc",
     "hookimpl",

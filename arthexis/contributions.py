@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 ACCESS: Final = ("viewer", "operator", "administrator")
 _PATH = re.compile(r"(/([A-Za-z0-9._~-]+|{[a-z][a-z0-9_]*}))+").fullmatch
+EVERY: Final = "*"
+"""Among the kinds of a subscriber: whatever happens."""
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -161,10 +163,14 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Something that came of an operation after its answer: in a few words, and whether that was the last of it."""
+    """Something that came of an operation after its answer: in a few words, and whether that was the last of it.
+
+    ``sure`` false: it may as well have come of another operation of its kind, which gets it if that one is sure.
+    """
 
     said: str
     done: bool = True
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,13 +409,15 @@ class Job:
 class Subscriber:
     """A durable reader of events: at least once, in order per station, waiting while its plugin is off.
 
-    ``handler`` raises ``Unavailable`` while what it needs is not there: it is asked again until that is back. An event
-    at which it fails ten times in another way is given up, with an error in the log.
+    ``kinds`` are the kinds of events that it reads; ``"*"`` among them is every kind, also those of other plugins.
+    ``handler`` is ``async (event)`` or ``async (event, ctx)``. It raises ``Unavailable`` while what it needs is not
+    there: it is asked again until that is back. An event at which it fails ten times in another way is given up, with
+    an error in the log.
     """
 
     name: str
     kinds: frozenset[str]
-    handler: Callable[[Event], Awaitable[None]]
+    handler: Callable[..., Awaitable[None]]
 
     def __post_init__(self) -> None:
         """Check the types."""

@@ -374,11 +374,13 @@ async def operations_send_many(
     deadline: Moment | None = None,
     per_second: float | None = None,
     confirm: int | None = None,
+    priority: int = 0,
     requested_by: str = "control",
 ) -> dict[str, Any]:
     """Tell many stations the same; a result for each, and the batch under which their ends are found."""
     _serving(host)
-    wish = Wish(0, queue_until, deadline, requested_by=requested_by)
+    host.operations.check_payload(action, payload or {})
+    wish = Wish(priority, queue_until, deadline, requested_by=requested_by)
     return await host.operations.send_many(
         stations, action, payload or {}, wish, per_second=per_second, confirm=confirm
     )

@@ -14,6 +14,7 @@ from arthexis.db.jobs import Due
 from arthexis.db.statements import Connection
 from arthexis.errors import NotFound, Unavailable
 from arthexis.lifespans import context_of
+from arthexis.plugins.contain import told
 from arthexis.plugins.states import Plugin
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ AT_ONCE: Final = 8
 MOST_SLEEP_S: Final = 60.0
 MOST_BACKOFF_S: Final = 3_600.0
 AGAIN_S: Final = 1.0
+JUMP_S: Final = 2.0
 EVERY: Final = "every"
 """The key under which a job with an interval waits for its next turn."""
 
@@ -36,7 +38,8 @@ class Jobs:
         """Know what plugins declare; nothing runs before ``start``."""
         self._host = host
         self._woken = asyncio.Event()
-        self._running: set[asyncio.Task[Any]] = set()
+        self._running: dict[asyncio.Task[Any], int] = {}
+        self._offset_s = 0.0
         self.declared: dict[str, tuple[Plugin, Job]] = {
             job.name: (plugin, job) for plugin, job in host.composition.jobs
         }
@@ -44,6 +47,7 @@ class Jobs:
     async def start(self) -> None:
         """Take up what a node that died left running, and begin."""
         host, at = self._host, self._host.clock.now()
+        self._offset_s = self._offset()
         await host.journal.write(lambda db: rows.recover(db, at))
         for name, (_, job) in self.declared.items():
             if job.every_s is not None:
@@ -91,21 +95,38 @@ class Jobs:
     async def _turn(self, names: list[str]) -> float:
         """Start what is due; for how many seconds nothing else will be."""
         host, now = self._host, self._host.clock.now()
-        next_at = await host.database.read(lambda db: rows.next_at(db, names))
+        await self._mind_the_clock(now)
+        busy = list(self._running.values())
+        next_at = await host.database.read(lambda db: rows.next_at(db, names, busy))
         if next_at is None:
             return MOST_SLEEP_S
         free = AT_ONCE - len(self._running)
         if next_at > now or free <= 0:
             return min(MOST_SLEEP_S, max(AGAIN_S if free <= 0 else 0.0, (next_at - now).total_seconds()))
-        for due in await host.journal.write(lambda db: rows.take(db, names, now, free)):
+        for due in await host.journal.write(lambda db: rows.take(db, names, now, free, busy)):
             task = host.spawn(self._one(due), f"job {due.name}")
-            self._running.add(task)
+            self._running[task] = due.id
             task.add_done_callback(self._ended)
         return 0.0
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
+        self._running.pop(task, None)
         self._woken.set()
+
+    async def _mind_the_clock(self, now: datetime) -> None:
+        """After the clock was set back, what comes regularly must not wait for the old time to come again."""
+        offset_s, self._offset_s = self._offset_s, self._offset()
+        if self._offset_s < offset_s - JUMP_S:
+            await self._host.journal.write(lambda db: self._bring_forward(db, now))
+
+    def _bring_forward(self, db: Connection, now: datetime) -> None:
+        for name, (_, job) in self.declared.items():
+            if job.every_s is not None:
+                rows.not_after(db, name, EVERY, now + timedelta(seconds=job.every_s))
+
+    def _offset(self) -> float:
+        """Wall clock less monotonic clock, in seconds: it changes only when somebody sets the clock."""
+        return self._host.clock.now().timestamp() - self._host.clock.monotonic()
 
     async def _one(self, due: Due) -> None:
         """Run one job and say how it ended."""
@@ -116,12 +137,12 @@ class Jobs:
         if error is None:
             await self._stored(lambda db: rows.end(db, due.id, rows.DONE, now))
         elif due.tries <= job.retries:
-            pause = timedelta(seconds=min(job.backoff_s * 2 ** (due.tries - 1), MOST_BACKOFF_S))
-            await self._stored(lambda db: rows.again(db, due.id, now + pause, _said(error)))
+            pause = timedelta(seconds=min(job.backoff_s * 2 ** min(due.tries - 1, 32), MOST_BACKOFF_S))
+            await self._stored(lambda db: rows.again(db, due.id, now + pause, told(error)))
         else:
-            log.error("job %s failed for good: %s", due.name, _said(error))
-            await self._stored(lambda db: rows.end(db, due.id, rows.FAILED, now, _said(error)))
-        if job.every_s is not None and (error is None or due.tries > job.retries):
+            log.error("job %s failed for good: %s", due.name, told(error))
+            await self._stored(lambda db: rows.end(db, due.id, rows.FAILED, now, told(error)))
+        if job.every_s is not None and due.key == EVERY and (error is None or due.tries > job.retries):
             await self._stored(self._next(due.name, now + timedelta(seconds=job.every_s), first=False))
 
     def _next(self, name: str, run_at: datetime, *, first: bool) -> Callable[[Connection], None]:
@@ -131,6 +152,8 @@ class Jobs:
             waiting = [row for row in rows.rows(db, name=name, state=rows.WAITING) if row["key"] == EVERY]
             if not (first and waiting):
                 rows.put(db, name, self._host.clock.now(), {}, run_at=run_at, key=EVERY)
+            elif first:
+                rows.not_after(db, name, EVERY, run_at)
 
         return put
 
@@ -144,7 +167,3 @@ class Jobs:
                 await asyncio.sleep(AGAIN_S)
             else:
                 return
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:500]

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ from arthexis.charging import stations
 from arthexis.charging.ids import folded, uuid7
 from arthexis.charging.operations import Draft, Outcome, Queued
 from arthexis.contributions import Asked, Ended, FollowUp, Message, Operation, Seen
+from arthexis.db import events
 from arthexis.db.events import Event, Told
 from arthexis.db.statements import Connection
 from arthexis.errors import ArthexisError, DomainError, NotFound, PluginError, Unavailable
@@ -46,6 +48,8 @@ TRIES: Final = 600
 MOST_QUEUED: Final = 1_000
 MOST_SAID: Final = 200
 MESSAGE: Final = "message"
+NOT_YET: Final = Outcome(rows.QUEUED)
+"""In the place of an end: the socket was gone before the frame left, and the operation may wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +74,19 @@ class Wish:
 
 
 class _Followed:
-    """An operation of which something is still awaited."""
+    """An operation of which something is awaited: from before its frame leaves, because a station may be quick.
 
-    __slots__ = ("declared", "payload", "queued", "timer", "until")
+    ``until`` is None as long as it is not answered; what is seen by then is kept as ``early``.
+    """
 
-    def __init__(self, declared: Declared, queued: Queued, until: datetime) -> None:
+    __slots__ = ("declared", "early", "payload", "queued", "timer", "until")
+
+    def __init__(self, declared: Declared, queued: Queued) -> None:
         self.declared = declared
         self.queued = queued
         self.payload = msgspec.json.decode(queued.draft.payload)
-        self.until = until
+        self.until: datetime | None = None
+        self.early: Seen | None = None
         self.timer: asyncio.TimerHandle | None = None
 
     @property
@@ -109,6 +117,7 @@ class Operations:
         self._lines: dict[str, _Line] = {}
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._followed: dict[str, list[_Followed]] = {}
+        self._under_way: dict[int, _Followed] = {}
         self.declared: dict[str, Declared] = {}
         for plugin, operation in host.composition.operations:
             dialect = host.dialects.get(operation.protocol)
@@ -119,8 +128,7 @@ class Operations:
     async def start(self) -> None:
         """Take up what an earlier run of the node left: nothing that was sent is sent again by itself."""
         host = self._host
-        for queued, record in await host.database.read(rows.followed):
-            self._take_up(queued, record)
+        await self._take_up()
         for queued in await host.database.read(rows.sent):
             declared = self.declared.get(queued.draft.action)
             if declared is None or not declared.operation.resend or queued.draft.queue_until is None:
@@ -192,7 +200,7 @@ class Operations:
             raise DomainError(
                 f"{action} for {len(targets)} stations must be confirmed",
                 place="operations",
-                cure=f"Ask again with confirm={len(targets)}",
+                cure=f"Ask again with confirm={len(targets)} (on the command line: --confirm {len(targets)})",
             )
         wish = replace(wish or Wish(), batch=uuid7())
         start = self._host.clock.now()
@@ -266,8 +274,10 @@ class Operations:
                 f"plugin {found.plugin.name} failed", place=action, cure=f"arthexis plugins info {found.plugin.name}"
             )
         if found is None:
+            near = get_close_matches(action, self.declared, 1)
             names = ", ".join(sorted(self.declared)) or "none: no plugin declares one"
-            raise NotFound(f"no operation {action}", place="operations", cure=f"There are {names}")
+            cure = f"Did you mean {near[0]}?" if near else f"There are {names}"
+            raise NotFound(f"no operation {action}", place="operations", cure=cure)
         return found
 
     def _check(self, declared: Declared, found: stations.Found, wish: Wish) -> None:
@@ -335,17 +345,30 @@ class Operations:
     async def _expire(self, key: str, line: _Line) -> None:
         """End what is too late, and what does not wait for a station that is not there."""
         now = self._host.clock.now()
-        here = key in self._host.links
         for _, queued in list(line.heap):
-            draft = queued.draft
-            if _past(draft.expires_at, now) or (_past(draft.queue_until, now) and not here):
-                outcome = Outcome(rows.EXPIRED)
-            elif not here and draft.queue_until is None and _past_or_none(draft.send_after, now):
-                outcome = Outcome(rows.STATION_GONE, error_text="the station is not connected")
-            else:
-                continue
-            self._take_out(key, queued)
-            await self._end(queued, outcome)
+            outcome = self._too_late(self._host.links.get(key), queued, now)
+            if outcome is not None:
+                self._take_out(key, queued)
+                await self._end(queued, outcome)
+
+    def _too_late(self, link: Link | None, queued: Queued, now: datetime) -> Outcome | None:
+        """How an operation ends that cannot wait any longer; None if it can."""
+        draft = queued.draft
+        hindered = link is None or self._withheld(link, queued)
+        if _past(draft.expires_at, now) or (_past(draft.queue_until, now) and hindered):
+            return Outcome(rows.EXPIRED)
+        if not hindered or draft.queue_until is not None or not _past_or_none(draft.send_after, now):
+            return None
+        if link is None:
+            return Outcome(rows.STATION_GONE, error_text="the station is not connected")
+        return Outcome(rows.ERROR, error_text=f"not sent: the station's registration is {link.station.registration}")
+
+    def _withheld(self, link: Link, queued: Queued) -> bool:
+        """Whether the station's registration, as it is now, forbids to tell it this (OCPP 1.6 §4.2)."""
+        if link.station.registration == "Pending":
+            declared = self.declared.get(queued.draft.action)
+            return declared is not None and not declared.operation.while_pending
+        return link.station.registration == "Rejected"
 
     def _due(self, key: str, line: _Line) -> tuple[Queued | None, float]:
         """What may be sent now, or for how long to wait until something may change by itself."""
@@ -358,8 +381,11 @@ class Operations:
         quiet_s = 0.0 if link.spoken else link.opened + QUIET_S - self._host.loop.time()
         if quiet_s > 0:
             return None, min(pause_s, quiet_s)
-        ready = [entry for entry in line.heap if _past_or_none(entry[1].draft.send_after, now)]
-        return (min(ready)[1], 0.0) if ready else (None, pause_s)
+        due = [entry for entry in line.heap if _past_or_none(entry[1].draft.send_after, now)]
+        ready = [entry for entry in due if not self._withheld(link, entry[1])]
+        if ready:
+            return min(ready)[1], 0.0
+        return None, min(pause_s, AGAIN_S) if due else pause_s
 
     async def _one(self, key: str, queued: Queued) -> None:
         """Send one operation and end it."""
@@ -369,17 +395,23 @@ class Operations:
             await self._end(queued, Outcome(rows.STATION_GONE, error_text="the station is not connected"))
             return
         outcome = await self._sent(link, queued)
-        if outcome is not None:
+        if outcome is NOT_YET:
+            self._put(queued)
+        elif outcome is not None:
             await self._end(queued, outcome)
 
     async def _sent(self, link: Link, queued: Queued) -> Outcome | None:
-        """How the station took it; None if it was ended before its frame left."""
+        """How the station took it; ``NOT_YET`` if it may wait for another socket, None if it was ended meanwhile."""
         declared = self.declared.get(queued.draft.action)
+        marked = False
 
         async def mark() -> None:
+            nonlocal marked
             at = self._host.clock.now()
             if not await self._host.journal.write(lambda db: rows.mark_sent(db, queued.id, at)):
                 raise _Ended
+            marked = True
+            self._watch(declared, queued)
 
         try:
             raw = await link.calls.exchange(
@@ -395,6 +427,8 @@ class Operations:
         except Unavailable as failure:
             return Outcome(rows.ERROR, error_text=f"not sent: {failure.problem}")
         except CallFailed as failure:
+            if not marked and queued.draft.queue_until is not None:
+                return NOT_YET
             return Outcome(failure.outcome, error_code=failure.error_code, error_text=failure.problem)
         return Outcome(rows.ANSWERED, raw)
 
@@ -410,8 +444,7 @@ class Operations:
         outcome = self._awaiting(declared, outcome, at)
         store = partial(self._store, queued=queued, outcome=outcome, declared=declared, answer=answer, at=at)
         changed = await self._stored(queued, store)
-        if changed and declared is not None and outcome.follow_up_until is not None:
-            self._follow(_Followed(declared, queued, outcome.follow_up_until))
+        self._follow(queued, outcome.follow_up_until if changed else None)
         for waiter in self._waiters.pop(queued.uid, ()):
             if not waiter.done():
                 waiter.set_result(None)
@@ -470,17 +503,36 @@ class Operations:
 
     # ------------------------------------------------------------------ what comes of it
 
-    def _take_up(self, queued: Queued, record: Mapping[str, Any]) -> None:
-        declared = self.declared.get(queued.draft.action)
-        if declared is not None and declared.operation.follow_up is not None:
-            self._follow(_Followed(declared, queued, record["follow_up_until"]))
+    async def _take_up(self) -> None:
+        """Look on for what was awaited, and at what happened last: the note of it may have died with the node."""
+        asked = await self._host.database.read(rows.followed)
+        for queued, record in asked:
+            self._watch(self.declared.get(queued.draft.action), queued)
+            self._follow(queued, record["follow_up_until"])
+        since = {queued.id: record["sent_at"] for queued, record in asked}
+        for event in await self._host.database.read(events.latest) if asked else ():
+            self._see(event, since)
 
-    def _follow(self, followed: _Followed) -> None:
-        station = followed.queued.draft.station
-        self._followed.setdefault(station, []).append(followed)
-        left_s = max(0.0, (followed.until - self._host.clock.now()).total_seconds())
+    def _watch(self, declared: Declared | None, queued: Queued) -> None:
+        """Look for what an operation leads to, from now on."""
+        if declared is not None and declared.operation.follow_up is not None:
+            self._under_way[queued.id] = followed = _Followed(declared, queued)
+            self._followed.setdefault(queued.draft.station, []).append(followed)
+            self._expect(queued.draft.station)
+
+    def _follow(self, queued: Queued, until: datetime | None) -> None:
+        """An operation was answered: go on looking until then, or no more."""
+        followed = self._under_way.pop(queued.id, None)
+        if followed is None:
+            return
+        if until is None:
+            self._forget(followed)
+            return
+        followed.until = until
+        left_s = max(0.0, (until - self._host.clock.now()).total_seconds())
         followed.timer = self._host.loop.call_later(left_s, self._missed, followed)
-        self._expect(station)
+        if followed.early is not None:
+            self._note(followed, followed.early)
 
     def _expect(self, station: str) -> None:
         """Ask the station's link to tell of answered CALLs, if something awaits one."""
@@ -506,34 +558,55 @@ class Operations:
         at = self._host.clock.now()
         self._see(Event(0, MESSAGE, station, at, {"action": action}))
 
-    def _see(self, event: Event) -> None:
-        for followed in list(self._followed.get(event.station or "", ())):
-            if event.kind in followed.follow_up.kinds:
-                seen, error = attempt(followed.follow_up.fits, followed.payload, event)
-                if error is not None:
-                    self._host.contain.count(followed.declared.plugin, error)
-                elif isinstance(seen, Seen):
-                    self._note(followed, seen.said, done=seen.done)
-                    if seen.done:
-                        break
+    def _see(self, event: Event, since: Mapping[int, datetime] | None = None) -> None:
+        """Give an event to the operations that led to it: whoever is sure of it first, then the oldest.
+
+        ``since`` is when each of them was sent, for events that are read again.
+        """
+        found = [
+            (followed, seen)
+            for followed in self._followed.get(event.station or "", ())
+            if since is None or since[followed.queued.id] <= event.at
+            if (seen := self._fits(followed, event)) is not None
+        ]
+        for followed, seen in sorted(found, key=lambda pair: not pair[1].sure):
+            if followed.until is not None:
+                self._note(followed, seen)
+            elif followed.early is None or not followed.early.done:
+                followed.early = seen
+            if seen.done:
+                break
+
+    def _fits(self, followed: _Followed, event: Event) -> Seen | None:
+        """What an event means to an operation; None if nothing."""
+        if event.kind not in followed.follow_up.kinds or (followed.early is not None and followed.early.done):
+            return None
+        seen, error = attempt(followed.follow_up.fits, followed.payload, event)
+        if error is not None:
+            self._host.contain.count(followed.declared.plugin, error)
+        return seen if isinstance(seen, Seen) else None
 
     def _missed(self, followed: _Followed) -> None:
-        self._note(followed, followed.follow_up.missing, done=True)
+        self._note(followed, Seen(followed.follow_up.missing))
 
-    def _note(self, followed: _Followed, said: str, *, done: bool) -> None:
+    def _note(self, followed: _Followed, seen: Seen) -> None:
         at, row = self._host.clock.now(), followed.queued.id
-        until = None if done else followed.until
-        self._host.journal.note(lambda db: rows.follow(db, row, said, at, until))
-        if done:
-            station = followed.queued.draft.station
-            if followed.timer is not None:
-                followed.timer.cancel()
-            left = [other for other in self._followed.get(station, ()) if other is not followed]
-            if left:
-                self._followed[station] = left
-            else:
-                self._followed.pop(station, None)
-            self._expect(station)
+        until = None if seen.done else followed.until
+        self._host.journal.note(lambda db: rows.follow(db, row, seen.said, at, until))
+        if seen.done:
+            self._forget(followed)
+
+    def _forget(self, followed: _Followed) -> None:
+        """Look for nothing more that comes of this one."""
+        station = followed.queued.draft.station
+        if followed.timer is not None:
+            followed.timer.cancel()
+        left = [other for other in self._followed.get(station, ()) if other is not followed]
+        if left:
+            self._followed[station] = left
+        else:
+            self._followed.pop(station, None)
+        self._expect(station)
 
 
 class _Ended(Exception):

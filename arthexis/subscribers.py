@@ -7,7 +7,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from arthexis.contributions import Subscriber
+from arthexis.contributions import EVERY, Subscriber
 from arthexis.db import events
 from arthexis.db.events import Event
 from arthexis.errors import Unavailable
@@ -77,7 +77,7 @@ class Readers:
         done, kept_at = batch[0].id - 1, self._host.loop.time()
         try:
             for event in batch:
-                if event.kind in subscriber.kinds:
+                if event.kind in subscriber.kinds or EVERY in subscriber.kinds:
                     await self._deliver(plugin, subscriber, event)
                 done = event.id
                 if self._stopping:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,33 +15,22 @@ from typing import Any
 import pytest
 
 from tests.node_process import NodeProcess, node_process
+from tests.peers import Impossible, foreign_command
 from tests.rendering import domain_rows, said, stored_log
 
-FOREIGN = Path(__file__).parent / "foreign"
 TIMEOUT_S = 60.0
 Steps = list[list[Any]]
 
 
-def impossible(reason: str) -> None:
-    """Where CI runs the foreign client must play; elsewhere its tests are skipped, saying why."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
 def foreign() -> list[str]:
-    """The command that plays a scenario, its packages installed (once; offline if they are there)."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        impossible("ocpp-rpc cannot play: node or npm is missing (Debian: apt install nodejs npm)")
-    wanted = json.loads((FOREIGN / "package.json").read_text("utf-8"))["dependencies"]["ocpp-rpc"]
-    installed = FOREIGN / "node_modules" / "ocpp-rpc" / "package.json"
-    if not installed.exists() or json.loads(installed.read_text("utf-8"))["version"] != wanted:
-        npm = [str(shutil.which("npm")), "install", "--no-audit", "--no-fund", "--no-package-lock", "--prefer-offline"]
-        done = subprocess.run(npm, cwd=FOREIGN, capture_output=True, text=True, timeout=120)
-        if done.returncode != 0:
-            impossible(f"ocpp-rpc cannot be installed by npm: {done.stderr.strip()[-300:]}")
-    return [str(shutil.which("node")), str(FOREIGN / "client.js")]
+    """The command that plays a scenario. Where CI runs it must play; elsewhere its tests are skipped, saying why."""
+    try:
+        return foreign_command()
+    except Impossible as reason:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(reason))
+        pytest.skip(str(reason))
 
 
 @pytest.fixture

@@ -16,7 +16,10 @@ from arthexis.errors import DomainError
 from arthexis.values import parse_value
 
 WAIT_S = 35.0
-EVERY_S = 0.5
+MOST_WAIT_S = 60.0
+ALL = "all"
+DONE = frozenset({"answered", "Accepted", "Scheduled", "RebootRequired", "Unlocked"})
+"""The states of an operation that did what it was for, or will."""
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": True})
@@ -46,22 +49,41 @@ def send(
     per_second: float | None,
     as_json: bool,
 ) -> None:
-    """Tell STATION (or several, with commas between) to do ACTION, for example: arthexis send CP-1 Reset --type Soft.
+    """Tell STATION to do ACTION, for example: arthexis send CP-1 Reset --type Soft.
 
-    Exit status 0: the station's own word, 8: the station refused or did nothing, 9: it did not end in time.
+    STATION may be several with commas between, or all. A member that is a list may be given more than once.
+
+    Exit status 0: the station did or will do it, 8: it refused, failed or was not reached, 9: there was no end in time;
+    with several stations the highest of theirs.
     """
     until = datetime.now(UTC) + timedelta(minutes=queue_for) if queue_for is not None else None
-    request = {**_payload(payload), **_members(members)}
-    given: dict[str, Any] = {"action": action, "payload": request, "queue_until": until, "requested_by": "command line"}
-    if "," in station:
-        _many(station.split(","), given, wait, confirm=confirm, per_second=per_second, as_json=as_json)
-        return
-    found = ask("operations.send", station=station, wait=wait, priority=priority, **given)
+    request = {**_payload(payload), **_members(action, members)}
+    given: dict[str, Any] = {
+        "action": action,
+        "payload": request,
+        "queue_until": until,
+        "priority": priority,
+        "requested_by": "command line",
+    }
+    if "," in station or station == ALL:
+        ctx.exit(_many(_named(station), given, wait, confirm=confirm, per_second=per_second, as_json=as_json))
+    found = ask("operations.send", station=station, wait=wait, **given)
     if as_json:
         show.as_json(found)
     else:
         _told(found)
     ctx.exit(_status(found))
+
+
+def _named(text: str) -> list[str]:
+    """The stations that a person means; raises ``DomainError`` where there are none."""
+    if text == ALL:
+        names = [row["identity"] for row in ask("stations.list")]
+    else:
+        names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise DomainError("no station is named", place="send", cure="See `arthexis stations list`")
+    return names
 
 
 def _many(
@@ -72,24 +94,30 @@ def _many(
     confirm: int | None,
     per_second: float | None,
     as_json: bool,
-) -> None:
+) -> int:
     started = ask("operations.send_many", stations=stations, confirm=confirm, per_second=per_second, **given)
     until = time.monotonic() + wait
-    ends = {r["station"]: r for r in started["results"]}
-    while True:
-        for row in ask("operations.list", batch=started["batch"], limit=1000):
-            ends[row["station"]] = row
-        if all(end.get("final", True) for end in ends.values()) or time.monotonic() > until:
-            break
-        time.sleep(EVERY_S)
+    ends = [_ended(result, until) for result in started["results"]]
     if as_json:
-        show.as_json({"batch": started["batch"], "results": list(ends.values())})
-        return
-    rows = [
-        {**end, "state": end.get("state", "refused"), "said": end.get("error_text") or end.get("error")}
-        for end in ends.values()
-    ]
-    show.table(rows, ("station", "state", "said"), "No station.")
+        show.as_json({"batch": started["batch"], "results": ends})
+    else:
+        rows = [
+            {**end, "state": end.get("state", "refused"), "said": end.get("error_text") or end.get("error")}
+            for end in ends
+        ]
+        show.table(rows, ("station", "state", "said", "id"), "No station.")
+    return max(_status(end) for end in ends)
+
+
+def _ended(result: dict[str, Any], until: float) -> dict[str, Any]:
+    """An operation's record when it has ended, or as it is then; what was refused stays as it is."""
+    if result["operation"] is None:
+        return result
+    while True:
+        left_s = max(0.0, until - time.monotonic())
+        found: dict[str, Any] = ask("operations.show", operation=result["operation"], wait=min(left_s, MOST_WAIT_S))
+        if found["final"] or left_s == 0:
+            return found
 
 
 def _payload(text: str | None) -> dict[str, Any]:
@@ -102,29 +130,38 @@ def _payload(text: str | None) -> dict[str, Any]:
     return value
 
 
-def _members(members: tuple[str, ...]) -> dict[str, Any]:
-    """``--type Soft`` and ``--type=Soft`` as members of the request, in the wire's spelling."""
-    found: dict[str, Any] = {}
+def _members(action: str, members: tuple[str, ...]) -> dict[str, Any]:
+    """``--type Soft`` and ``--type=Soft`` as members of the request, each of the kind that the action's schema says."""
     words = [part for word in members for part in (word.split("=", 1) if word.startswith("--") else [word])]
     if len(words) % 2 or any(not name.startswith("--") for name in words[::2]):
         raise DomainError("members are given as --name value", place="send", cure="For example: --type Soft")
-    for name, value in zip(words[::2], words[1::2], strict=True):
+    schema = ask("operations.describe", action=action)[0]["schema"].get("properties", {}) if words else {}
+    found: dict[str, Any] = {}
+    for name, text in zip(words[::2], words[1::2], strict=True):
         wire = re.sub(r"[-_](\w)", lambda letter: letter[1].upper(), name[2:])
-        found[wire] = _value(value)
+        kind = schema.get(wire, {})
+        if kind.get("type") == "array" and not text.startswith("["):
+            found[wire] = [*found.get(wire, []), _value(text, kind.get("items", {}))]
+        else:
+            found[wire] = _value(text, kind)
     return found
 
 
-def _value(text: str) -> Any:
+def _value(text: str, kind: dict[str, Any]) -> Any:
+    """A typed text as a member of this kind: an id tag of digits stays text."""
+    if "enum" in kind or kind.get("type") == "string":
+        return text
     if text[:1] in "[{":
         return _payload(f'{{"value": {text}}}')["value"]
     value = parse_value(text)
-    return text if isinstance(value, datetime) or not isinstance(value, (bool, int, float, str)) else value
+    return value if isinstance(value, (bool, int, float, str)) else text
 
 
 def _status(found: dict[str, Any]) -> int:
-    if not found["final"]:
+    """0 where the station did what it was told, 8 where it did not, 9 where that is not known yet."""
+    if not found.get("final", True):
         return 9
-    return 8 if found["answer"] is None or found["state"] in {"Rejected", "error", "Failed", "NotSupported"} else 0
+    return 0 if found.get("state") in DONE else 8
 
 
 def _told(found: dict[str, Any]) -> None:
@@ -211,4 +248,6 @@ def describe(action: str | None, as_json: bool) -> None:
 def _kind(told: dict[str, Any]) -> str:
     if "enum" in told:
         return " | ".join(map(str, told["enum"]))
+    if "anyOf" in told:
+        return " | ".join(_kind(one) for one in told["anyOf"])
     return str(told.get("type") or told.get("$ref", "").rpartition("/")[2] or "value")

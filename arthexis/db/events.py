@@ -17,6 +17,7 @@ encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 CHUNK = 2_000
+LATEST = 200
 INSERT = Prepared(sa.insert(event))
 LAST = Prepared(sa.select(sa.func.coalesce(sa.func.max(event.c.id), 0)))
 FURTHEST = Prepared(sa.select(sa.func.coalesce(sa.func.max(subscriber.c.last_event_id), 0)))
@@ -120,6 +121,12 @@ class EventLog:
 def after(db: Connection, last: int, most: int = 500) -> list[Event]:
     """The events behind number ``last``, oldest first."""
     return [Event(row[0], row[1], row[2], row[3], decode(row[4])) for row in db.all(AFTER, last=last, most=most)]
+
+
+def latest(db: Connection, most: int = LATEST) -> list[Event]:
+    """The latest events, oldest first."""
+    rows = db.core.execute(sa.select(event).order_by(event.c.id.desc()).limit(most)).mappings().all()
+    return [Event(row["id"], row["kind"], row["station"], row["at"], decode(row["data"])) for row in reversed(rows)]
 
 
 def last(db: Connection) -> int:

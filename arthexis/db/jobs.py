@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -60,18 +60,28 @@ def drop(db: Connection, name: str, key: str) -> bool:
     return db.core.execute(gone).rowcount > 0
 
 
-def take(db: Connection, names: list[str], now: datetime, most: int) -> list[Due]:
-    """Mark the jobs that are due as running, the oldest first."""
-    due = sa.select(job).where(job.c.state == WAITING, job.c.run_at <= now, job.c.name.in_(names))
+def take(db: Connection, names: list[str], now: datetime, most: int, busy: Sequence[int] = ()) -> list[Due]:
+    """Mark the jobs that are due as running, the oldest first; ``busy`` are numbers whose last run is not over."""
+    due = sa.select(job).where(_waiting(names, busy), job.c.run_at <= now)
     rows = db.core.execute(due.order_by(job.c.run_at, job.c.id).limit(most)).mappings().all()
     for row in rows:
         db.core.execute(sa.update(job).where(job.c.id == row["id"]).values(state=RUNNING, tries=row["tries"] + 1))
     return [Due(row["id"], row["name"], row["key"], msgspec.json.decode(row["args"]), row["tries"] + 1) for row in rows]
 
 
-def next_at(db: Connection, names: list[str]) -> datetime | None:
+def _waiting(names: list[str], busy: Sequence[int]) -> sa.ColumnElement[bool]:
+    return sa.and_(job.c.state == WAITING, job.c.name.in_(names), job.c.id.not_in(busy))
+
+
+def not_after(db: Connection, name: str, key: str, last: datetime) -> None:
+    """Let a waiting job run at ``last``, if it would run later than that."""
+    late = sa.update(job).where(job.c.name == name, job.c.key == key, job.c.state == WAITING, job.c.run_at > last)
+    db.core.execute(late.values(run_at=last))
+
+
+def next_at(db: Connection, names: list[str], busy: Sequence[int] = ()) -> datetime | None:
     """When the next job is due, or None."""
-    waiting = sa.select(sa.func.min(job.c.run_at)).where(job.c.state == WAITING, job.c.name.in_(names))
+    waiting = sa.select(sa.func.min(job.c.run_at)).where(_waiting(names, busy))
     moment: datetime | None = db.core.execute(waiting).scalar()
     return moment
 

@@ -3,7 +3,8 @@
 The environment says which: ``FAIL_SLOW_COMMIT=0.01`` makes the disk slow (so many seconds before each COMMIT of the
 driver), ``FAIL_KILL=before-commit:7`` ends the process (``kill -9`` to itself) at the seventh time it gets there.
 The points are ``before-commit``, ``after-commit`` and ``before-send`` (of a WebSocket frame). Commits count from the
-moment the node listens, so that migrations do not.
+moment the node listens, so that migrations do not. ``before-queued`` and ``after-queued``, ``-sent`` and ``-ended`` are
+the commits in which an operation becomes that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 SLOW_S = float(os.environ.get("FAIL_SLOW_COMMIT", "0"))
 POINT, _, NUMBER = os.environ.get("FAIL_KILL", "").partition(":")
 counts: dict[str, int] = {}
+steps: list[str] = []
 
 
 def reach(point: str) -> None:
@@ -31,16 +33,29 @@ def reach(point: str) -> None:
         time.sleep(60)
 
 
+def step_of(sql: str) -> list[str]:
+    """What an operation becomes by this statement, if it does."""
+    if sql.startswith("INSERT INTO operation "):
+        return ["queued"]
+    if sql.startswith("UPDATE operation "):
+        return ["ended"] if "finished_at=" in sql else ["sent"] if "sent_at=" in sql else []
+    return []
+
+
 class Cursor(sqlite3.Cursor):
     """A cursor whose COMMIT is slow, or the last thing that happens."""
 
     def execute(self, sql: str, *values: Any) -> Any:
         if sql != "COMMIT":
+            steps.extend(step_of(sql))
             return super().execute(sql, *values)
         time.sleep(SLOW_S)
-        reach("before-commit")
+        made, steps[:] = list(steps), []
+        for step in ("commit", *made):
+            reach(f"before-{step}")
         result = super().execute(sql, *values)
-        reach("after-commit")
+        for step in ("commit", *made):
+            reach(f"after-{step}")
         return result
 
 

@@ -1,14 +1,19 @@
 // Play a scenario with ocpp-rpc in strict mode and print every frame, one JSON object a line.
 //
 // Usage: node client.js SCENARIO.json
-// The scenario: {endpoint, identity, keyHex, steps: [["call", action, payload] | ["wait"]]}.
+// The scenario: {endpoint, identity, keyHex, steps: [["call", action, payload] | ["wait"] | ["serve"]]}.
 // In a payload "$transactionId" stands for the id that StartTransaction was answered with.
 // "wait" prints {"waiting": true} and goes on when a line arrives on stdin. A call that a lost connection ended is
 // made again once the client is back; ocpp-rpc reconnects by itself.
+//
+// "serve" does what the lines on stdin say, each a JSON object, until one is {"end": true}. {"answer": [kind, value]}
+// says how the next CALL of the central system is answered: "result" (checked by strict mode), "raw" (a payload that
+// nobody checks), "error" [code, description], "silence", or "drop" (the connection is cut instead); it prints
+// {"ready": true}. {"call": [action, payload]} prints {"called": payload of the answer}.
 
 const fs = require('fs');
 const readline = require('readline');
-const { RPCClient } = require('ocpp-rpc');
+const { NOREPLY, RPCClient, createRPCError } = require('ocpp-rpc');
 
 const scenario = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
 const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -17,7 +22,7 @@ const print = (told) => process.stdout.write(JSON.stringify(told) + '\n');
 const client = new RPCClient({
     endpoint: scenario.endpoint,
     identity: scenario.identity,
-    password: Buffer.from(scenario.keyHex, 'hex'),
+    password: scenario.keyHex ? Buffer.from(scenario.keyHex, 'hex') : undefined,
     protocols: ['ocpp1.6'],
     strictMode: true,
     callTimeoutMs: 20000,
@@ -42,6 +47,31 @@ async function call(action, payload) {
     }
 }
 
+const scripted = [];
+
+client.handle(({ messageId }) => {
+    const [kind, value] = scripted.shift() || ['error', ['InternalError', 'nothing was scripted']];
+    if (kind === 'result') return value;
+    if (kind === 'error') throw createRPCError(value[0], value[1]);
+    if (kind === 'raw') client.sendRaw(JSON.stringify([3, messageId, value]));
+    if (kind === 'drop') client._ws.terminate();
+    return NOREPLY;
+});
+
+async function serve() {
+    for (;;) {
+        const { value: line, done } = await lines.next();
+        const said = done ? { end: true } : JSON.parse(line);
+        if (said.end) return;
+        if (said.answer) {
+            scripted.push(said.answer);
+            print({ ready: true });
+        } else {
+            print({ called: await call(said.call[0], said.call[1]) });
+        }
+    }
+}
+
 async function play() {
     let transactionId = null;
     await client.connect();
@@ -49,6 +79,11 @@ async function play() {
         if (kind === 'wait') {
             print({ waiting: true });
             await lines.next();
+            continue;
+        }
+        if (kind === 'serve') {
+            print({ serving: true });
+            await serve();
             continue;
         }
         const filled = { ...payload };

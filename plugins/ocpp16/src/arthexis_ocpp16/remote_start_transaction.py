@@ -16,11 +16,11 @@ START_WITHIN_S = 180.0
 
 
 def started(payload: Mapping[str, Any], event: Event) -> Seen | None:
-    """The transaction that this start led to: the same tag, on the connector that was named."""
+    """The transaction that this start led to: the same tag, on the connector that was named; surely, if one was."""
     same_tag = str(event.data["id_tag"]).casefold() == payload["idTag"].casefold()
     if not same_tag or payload.get("connectorId", event.data["connector"]) != event.data["connector"]:
         return None
-    return Seen(f"transaction {event.data['transaction_id']}")
+    return Seen(f"transaction {event.data['transaction_id']}", sure="connectorId" in payload)
 
 
 def check(request: RemoteStartTransaction) -> None:
