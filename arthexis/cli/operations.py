@@ -60,8 +60,8 @@ def send(
     if as_json:
         show.as_json(found)
     else:
-        _told(found)
-    ctx.exit(_status(found))
+        told(found)
+    ctx.exit(status_of(found))
 
 
 def _many(
@@ -121,13 +121,18 @@ def _value(text: str) -> Any:
     return text if isinstance(value, datetime) or not isinstance(value, (bool, int, float, str)) else value
 
 
-def _status(found: dict[str, Any]) -> int:
+def status_of(found: dict[str, Any]) -> int:
+    """The exit status that an operation's record stands for: 0, 8 refused or nothing done, 9 not ended in time."""
     if not found["final"]:
         return 9
     return 8 if found["answer"] is None or found["state"] in {"Rejected", "error", "Failed", "NotSupported"} else 0
 
 
-def _told(found: dict[str, Any]) -> None:
+def told(found: dict[str, Any], *, as_json: bool = False) -> None:
+    """Print how an operation ended, or its whole record as JSON."""
+    if as_json:
+        show.as_json(found)
+        return
     click.echo(f"{found['action']} to {found['station']}: {found['state']}")
     for name in ("error_code", "error_text", "follow_up"):
         if found[name]:
