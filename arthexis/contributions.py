@@ -418,7 +418,7 @@ class Subscriber:
 
     name: str
     kinds: frozenset[str]
-    handler: Callable[[Event], Awaitable[None]]
+    handler: Callable[..., Awaitable[None]]
 
     def __post_init__(self) -> None:
         """Check the types."""

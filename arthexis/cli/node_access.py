@@ -81,18 +81,33 @@ def running(folder: Path) -> Control | None:
 
 def over_http(control: Control, name: str, parameters: dict[str, Any]) -> Any:
     """Ask the running node."""
-    where = urlsplit(control.url)
     patience_s = (LONG_TIMEOUT_S if name in LONG else TIMEOUT_S) + float(parameters.get("wait", 0.0))
+    return _exchanged(control, "POST", f"/control/{name}", parameters, patience_s)
+
+
+def api(method: str, path: str, body: Any = None, *, patience_s: float = LONG_TIMEOUT_S) -> Any:
+    """What a route of the running node answers, ``path`` below ``/api/v1``; raises ``ArthexisError``.
+
+    Where no node runs there is no such route, and that is ``Unavailable``. ``patience_s`` is how long it may take.
+    """
+    control = running(config.home())
+    if control is None:
+        raise Unavailable("no node is running", cure="Start it: arthexis start")
+    return _exchanged(control, method, path, body, patience_s)
+
+
+def _exchanged(control: Control, method: str, path: str, body: Any, patience_s: float) -> Any:
+    where = urlsplit(control.url)
     connection = http.client.HTTPConnection(where.hostname or "127.0.0.1", where.port, timeout=patience_s)
     try:
         connection.request(
-            "POST",
-            f"/api/v1/control/{name}",
-            msgspec.json.encode(parameters),
+            method,
+            f"/api/v1{path}",
+            None if body is None else msgspec.json.encode(body),
             {"Authorization": f"Bearer {control.token}", "Content-Type": "application/json"},
         )
         response = connection.getresponse()
-        body = response.read()
+        answer = response.read()
     except (OSError, http.client.HTTPException) as error:
         said = str(error) or type(error).__name__
         cure = f"See its log; if it hangs, end process {control.pid}"
@@ -100,8 +115,8 @@ def over_http(control: Control, name: str, parameters: dict[str, Any]) -> Any:
     finally:
         connection.close()
     if response.status >= 400:
-        raise _told(body, response.status)
-    return msgspec.json.decode(body)
+        raise _told(answer, response.status)
+    return msgspec.json.decode(answer) if answer else None
 
 
 def _told(body: bytes, status: int) -> ArthexisError:

@@ -1,4 +1,4 @@
-"""A new key by ChangeConfiguration (security whitepaper, profile 1): valid once told, the only one once used, kept nowhere."""
+"""A new key by ChangeConfiguration: valid once told, the only one once used, and kept nowhere (security profile 1)."""
 
 from __future__ import annotations
 

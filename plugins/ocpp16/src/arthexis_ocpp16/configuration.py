@@ -165,6 +165,13 @@ def follow(db: Connection, station_id: int, of: str | None) -> None:
         db.core.execute(sa.insert(follows).values(station_id=station_id, template_id=_template(db, of)))
 
 
+def followed(db: Connection, station_id: int) -> str | None:
+    """The template that a station follows, or None."""
+    wanted = sa.select(template.c.name).join(follows, follows.c.template_id == template.c.id)
+    found: str | None = db.core.execute(wanted.where(follows.c.station_id == station_id)).scalar()
+    return found
+
+
 def desired(db: Connection, station_id: int) -> dict[str, str]:
     """What a station's keys should be, by name: its template's wishes, and above them its own."""
     of_template = sa.select(follows.c.template_id).where(follows.c.station_id == station_id).scalar_subquery()
@@ -207,6 +214,19 @@ def templates(db: Connection) -> list[dict[str, Any]]:
         values = {wish.key: wish.value for wish in db.core.execute(wishes)}
         found.append({"name": row["name"], "values": values, "stations": db.core.execute(many).scalar_one()})
     return found
+
+
+def make_template(db: Connection, name: str) -> None:
+    """Have a template of this name, empty if it is new."""
+    _template(db, name, make=True)
+
+
+def remove_template(db: Connection, name: str) -> None:
+    """Forget a template and who follows it; raises ``NotFound``."""
+    number = _template(db, name)
+    for table, column in ((desired_value, desired_value.c.template_id), (follows, follows.c.template_id)):
+        db.core.execute(sa.delete(table).where(column == number))
+    db.core.execute(sa.delete(template).where(template.c.id == number))
 
 
 def _template(db: Connection, name: str, *, make: bool = False) -> int:
