@@ -376,16 +376,21 @@ async def operations_send(
     station: str,
     action: str,
     payload: dict[str, Any] | None = None,
+    members: dict[str, str] | None = None,
     wait: float = 0.0,
     queue_until: Moment | None = None,
     deadline: Moment | None = None,
     priority: int = 0,
     requested_by: str = "control",
 ) -> dict[str, Any]:
-    """Tell a station something; the operation's record, after at most ``wait`` seconds for its end."""
+    """Tell a station something; the operation's record, after at most ``wait`` seconds for its end.
+
+    ``members`` adds to the payload what was typed: text that becomes what the action has there.
+    """
     _serving(host)
     wish = Wish(priority, queue_until, deadline, requested_by=requested_by)
-    uid = await host.operations.send(station, action, payload or {}, wish)
+    request = {**(payload or {}), **host.operations.typed(action, members or {})}
+    uid = await host.operations.send(station, action, request, wish)
     return await host.operations.wait(uid, min(wait, MOST_WAIT_S))
 
 
@@ -395,6 +400,7 @@ async def operations_send_many(
     stations: list[str],
     action: str,
     payload: dict[str, Any] | None = None,
+    members: dict[str, str] | None = None,
     queue_until: Moment | None = None,
     deadline: Moment | None = None,
     per_second: float | None = None,
@@ -404,9 +410,8 @@ async def operations_send_many(
     """Tell many stations the same; a result for each, and the batch under which their ends are found."""
     _serving(host)
     wish = Wish(0, queue_until, deadline, requested_by=requested_by)
-    return await host.operations.send_many(
-        stations, action, payload or {}, wish, per_second=per_second, confirm=confirm
-    )
+    request = {**(payload or {}), **host.operations.typed(action, members or {})}
+    return await host.operations.send_many(stations, action, request, wish, per_second=per_second, confirm=confirm)
 
 
 @request("viewer")

@@ -252,6 +252,10 @@ class Operations:
             "schema": payloads.schema(operation, declared.message),
         }
 
+    def typed(self, action: str, members: Mapping[str, str]) -> dict[str, Any]:
+        """Members of a request that somebody typed, as the action has them; what does not fit stays text."""
+        return payloads.typed(self._known(action).message, members)
+
     def check_payload(self, action: str, payload: Mapping[str, Any]) -> None:
         """Refuse a payload that no station can be sent: ``Invalid``, or the ``DomainError`` of the action's check."""
         declared = self._known(action)

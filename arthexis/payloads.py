@@ -47,6 +47,27 @@ def check(operation: Operation, message: Message, payload: Mapping[str, Any]) ->
         raise misshapen(operation, message, wrong) from None
 
 
+def typed(message: Message, members: Mapping[str, str]) -> dict[str, Any]:
+    """Members that were typed as text: numbers, lists and objects where the request has such, else the text itself."""
+    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(message.request)}
+    return {name: _typed(text, kinds.get(name, str)) for name, text in members.items()}
+
+
+def _typed(text: str, kind: Any) -> Any:
+    candidates: list[Any] = [text]
+    if text[:1] in {"[", "{"}:
+        try:
+            candidates.append(msgspec.json.decode(text))
+        except msgspec.DecodeError:
+            return text
+    for value in candidates:
+        try:
+            return msgspec.to_builtins(msgspec.convert(value, kind, strict=False))
+        except msgspec.ValidationError:
+            continue
+    return candidates[-1]
+
+
 def whole(message: Message, payload: Mapping[str, Any]) -> Any:
     """The request, where the payload is all of it; None where something is still to be filled in."""
     try:

@@ -13,7 +13,6 @@ import click
 from arthexis.cli import show
 from arthexis.cli.node_access import ask
 from arthexis.errors import DomainError
-from arthexis.values import parse_value
 
 WAIT_S = 35.0
 EVERY_S = 0.5
@@ -51,8 +50,13 @@ def send(
     Exit status 0: the station's own word, 8: the station refused or did nothing, 9: it did not end in time.
     """
     until = datetime.now(UTC) + timedelta(minutes=queue_for) if queue_for is not None else None
-    request = {**_payload(payload), **_members(members)}
-    given: dict[str, Any] = {"action": action, "payload": request, "queue_until": until, "requested_by": "command line"}
+    given: dict[str, Any] = {
+        "action": action,
+        "payload": _payload(payload),
+        "members": _members(members),
+        "queue_until": until,
+        "requested_by": "command line",
+    }
     if "," in station:
         _many(station.split(","), given, wait, confirm=confirm, per_second=per_second, as_json=as_json)
         return
@@ -102,23 +106,16 @@ def _payload(text: str | None) -> dict[str, Any]:
     return value
 
 
-def _members(members: tuple[str, ...]) -> dict[str, Any]:
-    """``--type Soft`` and ``--type=Soft`` as members of the request, in the wire's spelling."""
-    found: dict[str, Any] = {}
+def _members(members: tuple[str, ...]) -> dict[str, str]:
+    """``--type Soft`` and ``--type=Soft`` as members of the request, in the wire's spelling; their values as typed."""
+    found: dict[str, str] = {}
     words = [part for word in members for part in (word.split("=", 1) if word.startswith("--") else [word])]
     if len(words) % 2 or any(not name.startswith("--") for name in words[::2]):
         raise DomainError("members are given as --name value", place="send", cure="For example: --type Soft")
     for name, value in zip(words[::2], words[1::2], strict=True):
         wire = re.sub(r"[-_](\w)", lambda letter: letter[1].upper(), name[2:])
-        found[wire] = _value(value)
+        found[wire] = value
     return found
-
-
-def _value(text: str) -> Any:
-    if text[:1] in "[{":
-        return _payload(f'{{"value": {text}}}')["value"]
-    value = parse_value(text)
-    return text if isinstance(value, datetime) or not isinstance(value, (bool, int, float, str)) else value
 
 
 def status_of(found: dict[str, Any]) -> int:
