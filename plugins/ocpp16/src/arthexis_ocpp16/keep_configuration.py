@@ -286,7 +286,12 @@ async def remove_template(request: ApiRequest) -> None:
 @hookimpl
 def register_routes() -> Iterable[Route]:
     """Offer a station's configuration, and the templates."""
-    one, template = "/stations/{station}/configuration", "/configuration-templates/{name}"
+    yield from _looking("/stations/{station}/configuration")
+    yield from _doing("/stations/{station}/configuration")
+    yield from _templates("/configuration-templates/{name}")
+
+
+def _looking(one: str) -> Iterable[Route]:
     yield Route(
         "GET", one, show, "viewer", "Show a station's keys", answer=ConfigurationKeys, params=OfStation, topic=TOPIC
     )
@@ -310,6 +315,9 @@ def register_routes() -> Iterable[Route]:
         params=OfStation,
         topic=TOPIC,
     )
+
+
+def _doing(one: str) -> Iterable[Route]:
     yield Route(
         "POST",
         f"{one}/read",
@@ -357,6 +365,9 @@ def register_routes() -> Iterable[Route]:
         params=OfStation,
         topic=TOPIC,
     )
+
+
+def _templates(template: str) -> Iterable[Route]:
     yield Route(
         "GET", "/configuration-templates", list_templates, "viewer", "List templates", answer=Templates, topic=TOPIC
     )

@@ -45,7 +45,7 @@ def show_(name: str) -> None:
 
 @command.command()
 @click.argument("name")
-@click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.argument("file", type=click.File("r", encoding="utf-8", lazy=True))
 @show.json_option
 def put(name: str, file: Any, as_json: bool) -> None:
     """Keep the profile in FILE (OCPP JSON, - for standard input) under NAME."""
