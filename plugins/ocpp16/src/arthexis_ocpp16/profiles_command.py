@@ -45,14 +45,15 @@ def show_(name: str) -> None:
 
 @command.command()
 @click.argument("name")
-@click.argument("file", type=click.File("r", encoding="utf-8", lazy=True))
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @show.json_option
-def put(name: str, file: Any, as_json: bool) -> None:
+def put(name: str, file: str, as_json: bool) -> None:
     """Keep the profile in FILE (OCPP JSON, - for standard input) under NAME."""
     try:
-        profile = json.load(file)
+        with click.open_file(file, encoding="utf-8") as opened:
+            profile: Any = json.load(opened)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DomainError(f"no JSON: {error}", place=file.name, cure="See OCPP 1.6 §7.8") from None
+        raise DomainError(f"no JSON: {error}", place=file, cure="See OCPP 1.6 §7.8") from None
     found = api("PUT", path(name), profile)
     if as_json:
         show.as_json(found)
