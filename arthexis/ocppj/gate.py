@@ -37,6 +37,7 @@ ENDPOINTS = {"", "ocpp"}
 VERSIONS = {"13", "8", "7"}
 MOST_WAITING = 100
 WRONG_KEY = "wrong key"
+UNKNOWN = "unknown station"
 UNAUTHORIZED = "This station is not known here, or its key is wrong.\n"
 
 
@@ -115,7 +116,7 @@ class Gate:
             return Entry(None, "too many failed logins")
         found = await host.journal.write(lambda db: stations.find(db, identity))
         reason = self._fault(found, identity, presented)
-        if found is not None and presented is not None and (reason == WRONG_KEY or found.plain):
+        if presented is not None and (reason in {WRONG_KEY, UNKNOWN} or (found is not None and found.plain)):
             renewed = await self._renewed(found, identity, presented)
             found, reason = (renewed, None) if renewed is not None else (found, reason)
         if found is not None and reason is None:
@@ -139,7 +140,7 @@ class Gate:
         stored = found.key if found is not None and found.key is not None else self.host.no_key
         right = matches(presented[1] if presented else b"", stored, self.host.pepper)
         if found is None:
-            return "unknown station"
+            return UNKNOWN
         if found.plain:
             return None
         if presented is None:
@@ -148,15 +149,19 @@ class Gate:
             return "the user name is not the station's identity"
         return None if right and found.key is not None else WRONG_KEY
 
-    async def _renewed(self, found: Found, identity: str, presented: tuple[str, bytes]) -> Found | None:
-        """The station as it comes with a key that it was given over its socket, which is its only one from now on."""
-        told = await self.host.database.read(lambda db: stations.told_keys(db, found.row))
+    async def _renewed(self, found: Found | None, identity: str, presented: tuple[str, bytes]) -> Found | None:
+        """The station as it comes with a key that it was given over its socket, which is its only one from now on.
+
+        It is looked for where the station is unknown, too, so that the time that a refusal takes tells nothing.
+        """
+        row = found.row if found is not None else 0
+        told = await self.host.database.read(lambda db: stations.told_keys(db, row))
         key = next((key for key in told if matches(presented[1], key, self.host.pepper)), None)
-        if key is None or folded(presented[0]) != folded(identity):
+        if found is None or key is None or folded(presented[0]) != folded(identity):
             return None
 
         def renew(db: Connection) -> Found | None:
-            stations.set_key(db, found.row, key)
+            stations.set_key(db, row, key)
             return stations.find(db, identity)
 
         log.info("%s came with its new key; the one before is void", found.identity, extra={"station": found.identity})
