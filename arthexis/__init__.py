@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from arthexis.charging.tables import station as station_table
     from arthexis.charging.tables import transaction as transaction_table
     from arthexis.charging.times import format_utc, parse_utc
+    from arthexis.cli import show
     from arthexis.cli.node_access import ask, call_api, node_url
     from arthexis.clock import Clock
     from arthexis.contributions import (
@@ -47,9 +48,11 @@ if TYPE_CHECKING:
     from arthexis.db.types import UtcDateTime
     from arthexis.errors import ArthexisError, ConfigError, DomainError, NotFound, Reject, Unavailable
     from arthexis.hookspecs import hookimpl
+    from arthexis.host import Host
     from arthexis.lifespans import Context
     from arthexis.ocppj.calls import CallFailed
     from arthexis.ocppj.inbound import Call
+    from arthexis.operations import Wish
     from arthexis.values import Secret
 
 __version__ = "0.1.0"
@@ -62,6 +65,7 @@ _HOMES = {
     "arthexis.charging.station": ("Station",),
     "arthexis.charging.tables": ("station_table", "transaction_table"),
     "arthexis.charging.times": ("format_utc", "parse_utc"),
+    "arthexis.cli": ("show",),
     "arthexis.cli.node_access": ("ask", "call_api", "node_url"),
     "arthexis.clock": ("Clock",),
     "arthexis.contributions": (
@@ -92,9 +96,11 @@ _HOMES = {
     "arthexis.db.types": ("UtcDateTime",),
     "arthexis.errors": ("ArthexisError", "ConfigError", "DomainError", "NotFound", "Reject", "Unavailable"),
     "arthexis.hookspecs": ("hookimpl",),
+    "arthexis.host": ("Host",),
     "arthexis.lifespans": ("Context",),
     "arthexis.ocppj.calls": ("CallFailed",),
     "arthexis.ocppj.inbound": ("Call",),
+    "arthexis.operations": ("Wish",),
     "arthexis.values": ("Secret",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -124,6 +130,7 @@ __all__ = [
     "Fault",
     "Finding",
     "FollowUp",
+    "Host",
     "Job",
     "Message",
     "NotFound",
@@ -143,6 +150,7 @@ __all__ = [
     "Tables",
     "Unavailable",
     "UtcDateTime",
+    "Wish",
     "ask",
     "call_api",
     "connectors",
@@ -152,6 +160,7 @@ __all__ = [
     "node_url",
     "parse_utc",
     "reservations",
+    "show",
     "station_table",
     "stations",
     "tags",
@@ -165,7 +174,7 @@ def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"arthexis has no public name {name!r}")
-    if home == "arthexis.charging":
+    if home in {"arthexis.charging", "arthexis.cli"}:
         value: Any = importlib.import_module(f"{home}.{name}")
     else:
         value = getattr(importlib.import_module(home), name.removesuffix("_table"))

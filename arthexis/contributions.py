@@ -150,7 +150,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An operation that has ended: ``state`` is how; ``answer`` the station's answer, or None where there is none."""
+    """An operation that has ended: ``state`` is how; ``answer`` the station's answer, or None where there is none.
+
+    ``left`` is false where its frame never left, so that the station cannot have heard of it.
+    """
 
     host: Host
     station_id: int
@@ -159,6 +162,7 @@ class Ended:
     state: str
     answer: Any
     at: datetime
+    left: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +205,10 @@ class Operation:
     ``prepare`` may ask hooks and returns what else the payload needs; ``fill`` completes the payload in the commit that
     queues the operation; ``check`` looks at the whole request (all three may raise ``DomainError``); ``finished`` runs
     in the commit that ends it. ``shown`` masks what must not be kept: only its result is stored and logged, so that an
-    operation it has masked cannot wait for an offline station.
+    operation it has masked cannot wait for an offline station; what it has masked is masked in the answer too.
+    ``shown_answer`` masks the JSON of an answer (or of its whole frame) for the row and the log.
+    ``key_payload`` makes the request that gives a station the key of these hexadecimal digits, where this operation
+    is the one that does.
     """
 
     name: str
@@ -219,6 +226,8 @@ class Operation:
     fill: Callable[[Connection, Asked], Mapping[str, Any]] | None = None
     check: Callable[[Any], None] | None = None
     shown: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    shown_answer: Callable[[bytes], bytes] | None = None
+    key_payload: Callable[[str], Mapping[str, Any]] | None = None
     finished: Callable[[Connection, Ended], None] | None = None
     follow_up: FollowUp | None = None
 

@@ -212,8 +212,16 @@ def _shown(secret: bytes | None) -> dict[str, str | None]:
 
 
 @request("operator")
-async def stations_key(host: Host, station: str, no_key: bool = False) -> dict[str, Any]:
-    """Give a station a new key (or none); the old one stops working at its next connection."""
+async def stations_key(
+    host: Host, station: str, no_key: bool = False, push: bool = False, wait: float = 0.0
+) -> dict[str, Any]:
+    """Give a station a new key (or none); the old one stops working at its next connection.
+
+    With ``push`` the station is told the key over its socket and nobody else is; the old one works until the station
+    first comes with the new one. The answer is then the operation, after at most ``wait`` seconds for its end.
+    """
+    if push:
+        return await _pushed(host, station, wait, no_key=no_key)
     secret = None if no_key else keys.new_key()
     stored = keys.store(secret, host.pepper) if secret else None
 
@@ -224,6 +232,23 @@ async def stations_key(host: Host, station: str, no_key: bool = False) -> dict[s
 
     identity = await host.journal.write(change)
     return {"station": identity, "urls": host.station_urls(identity), **_shown(secret)}
+
+
+async def _pushed(host: Host, station: str, wait: float, *, no_key: bool) -> dict[str, Any]:
+    """The operation by which a station is given a fresh key."""
+    if no_key:
+        raise DomainError("no key cannot be pushed", place="stations key", cure="Leave one of --push and --no-key out")
+    _serving(host)
+    giving = [d.operation for d in host.operations.declared.values() if d.operation.key_payload is not None]
+    if not giving or giving[0].key_payload is None:
+        raise Unavailable(
+            "no plugin can tell a station its key",
+            place="stations key",
+            cure="Run: arthexis plugins enable arthexis-ocpp16:ocpp16.change_configuration",
+        )
+    payload = giving[0].key_payload(keys.new_key().hex())
+    uid = await host.operations.send(station, giving[0].name, payload, Wish(requested_by="control"))
+    return await host.operations.wait(uid, min(wait, MOST_WAIT_S))
 
 
 @request("viewer")

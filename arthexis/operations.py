@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -50,6 +51,8 @@ MOST_SAID: Final = 200
 MESSAGE: Final = "message"
 NOT_YET: Final = Outcome(rows.QUEUED)
 """In the place of an end: the socket was gone before the frame left, and the operation may wait."""
+HIDDEN: Final = b"***"
+SHORTEST_SECRET: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +416,7 @@ class Operations:
             marked = True
             self._watch(declared, queued)
 
+        hide = _hiding(declared, queued.draft)
         try:
             raw = await link.calls.exchange(
                 queued.draft.action,
@@ -421,6 +425,7 @@ class Operations:
                 message_id=queued.uid,
                 timeout_s=declared.operation.timeout_s if declared is not None else None,
                 before=mark,
+                shown_answer=hide,
             )
         except _Ended:
             return None
@@ -429,7 +434,8 @@ class Operations:
         except CallFailed as failure:
             if not marked and queued.draft.queue_until is not None:
                 return NOT_YET
-            return Outcome(failure.outcome, error_code=failure.error_code, error_text=failure.problem)
+            said = failure.problem if hide is None else hide(failure.problem.encode()).decode("utf-8", "replace")
+            return Outcome(failure.outcome, error_code=failure.error_code, error_text=said)
         return Outcome(rows.ANSWERED, raw)
 
     # ------------------------------------------------------------------ ending
@@ -441,6 +447,9 @@ class Operations:
         answer = None
         if outcome.state == rows.ANSWERED and declared is not None:
             answer, outcome = self._understood(declared, queued, outcome)
+            hide = _hiding(declared, queued.draft)
+            if hide is not None and outcome.answer is not None:
+                outcome = replace(outcome, answer=hide(outcome.answer))
         outcome = self._awaiting(declared, outcome, at)
         store = partial(self._store, queued=queued, outcome=outcome, declared=declared, answer=answer, at=at)
         changed = await self._stored(queued, store)
@@ -466,7 +475,8 @@ class Operations:
         finished = declared.operation.finished if declared is not None else None
         if changed and declared is not None and finished is not None:
             payload = msgspec.json.decode(queued.draft.request)
-            ended = Ended(self._host, queued.draft.station_id, queued.draft.station, payload, outcome.state, answer, at)
+            draft, left = queued.draft, rows.left(db, queued.id)
+            ended = Ended(self._host, draft.station_id, draft.station, payload, outcome.state, answer, at, left)
             _, error = db.apart(lambda inner: finished(inner, ended))
             if error is not None:
                 db.afterward(partial(self._host.contain.count, declared.plugin, error))
@@ -643,6 +653,32 @@ def _completed(db: Connection, declared: Declared, asked: Asked) -> tuple[bytes,
     if error is not None or shown is None:
         raise _as_ours(error or TypeError("shown returned nothing"), declared.plugin)
     return encoded, msgspec.json.encode(shown)
+
+
+def _hiding(declared: Declared | None, draft: Draft) -> Callable[[bytes], bytes] | None:
+    """What takes out of an answer what must not be kept: secrets of the request, and what the operation masks."""
+    mask = declared.operation.shown_answer if declared is not None else None
+    secrets = (
+        _texts(msgspec.json.decode(draft.secret)) - _texts(msgspec.json.decode(draft.payload)) if draft.secret else ()
+    )
+    if mask is None and not secrets:
+        return None
+
+    def hide(raw: bytes) -> bytes:
+        for secret in secrets:
+            raw = re.sub(re.escape(secret.encode()), HIDDEN, raw, flags=re.IGNORECASE)
+        shown, error = attempt(mask, raw) if mask is not None else (raw, None)
+        return shown if error is None and shown is not None else HIDDEN
+
+    return hide
+
+
+def _texts(value: Any) -> set[str]:
+    """Every text within a JSON value that is long enough to be a secret."""
+    if isinstance(value, str):
+        return {value} if len(value) >= SHORTEST_SECRET else set()
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return {text for part in parts for text in _texts(part)}
 
 
 def _as_ours(error: BaseException, plugin: Plugin) -> ArthexisError:

@@ -243,8 +243,10 @@ def _shell_lines() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("page", "line"), _shell_lines())
 def test_every_command_that_a_page_shows_can_be_typed(page: str, line: str) -> None:
-    words = [word for word in shlex.split(line, comments=True) if "=" not in word or word.startswith("-")]
-    if words[0] != "arthexis":
+    words = shlex.split(line, comments=True)
+    while words and "=" in words[0]:
+        del words[0]
+    if words[:1] != ["arthexis"]:
         return
     arguments = [re.sub(r"^(MINUTES|NAME|KEY|FILE|ONE|OTHER)$", "5", word) for word in words[1:]]
     _parse(main, [re.sub(r"^.+\.db$", __file__, word) for word in arguments])

@@ -40,7 +40,7 @@ def from_hex(text: str) -> bytes | None:
         key = bytes.fromhex(text)
     except ValueError:
         return None
-    return key if len(key) in LENGTHS and len(set(key)) > len(key) // 3 else None
+    return key if len(key) in LENGTHS and len(text) == 2 * len(key) and len(set(key)) > len(key) // 3 else None
 
 
 def store(key: bytes, pepper: bytes) -> StoredKey:

@@ -161,6 +161,11 @@ def sent(db: Connection) -> list[Queued]:
     return [_queued(row) for row in db.core.execute(_selected().where(_c.state == SENT).order_by(_c.id)).mappings()]
 
 
+def left(db: Connection, row: int) -> bool:
+    """Whether the operation's frame has left, or may have."""
+    return db.core.execute(sa.select(_c.sent_at).where(_c.id == row)).scalar() is not None
+
+
 def send_again(db: Connection, row: int) -> None:
     """Queue an operation again that is safe to be sent twice."""
     db.core.execute(sa.update(operation).where(_c.id == row, _c.state == SENT).values(state=QUEUED, sent_at=None))

@@ -52,10 +52,15 @@ USE_BY_TAG = Prepared(
     .where(
         _c.station_id == bind("station_id"),
         sa.or_(_c.connector == bind("connector"), _c.connector == 0),
-        _c.id_tag_key == bind("id_tag_key"),
+        sa.or_(
+            _c.id_tag_key == bind("id_tag_key"),
+            sa.func.lower(_c.parent_id_tag).in_(
+                sa.select(sa.func.lower(tag.c.parent_id_tag)).where(tag.c.id_tag_key == bind("id_tag_key"))
+            ),
+        ),
         _kept,
     )
-    .order_by(_c.id)
+    .order_by(_c.id_tag_key != bind("id_tag_key"), _c.id)
     .limit(1)
 )
 KEPT_HERE = Prepared(
@@ -204,7 +209,10 @@ def expired(db: Connection, row: int, at: datetime) -> None:
 def used(
     db: Connection, station_id: int, number: int, row: int | None, id_tag: str, transaction_id: int, at: datetime
 ) -> None:
-    """A transaction uses the reservation that it names, else the one kept on its connector for its tag."""
+    """A transaction uses the reservation that it names, else the one kept on its connector for its tag or its group.
+
+    A group are the tags of one parent; a parent's own text is never compared with a tag that was presented.
+    """
     found = db.one(USE_BY_ID, station_id=station_id, row=row) if row is not None and row > 0 else None
     if found is None:
         found = db.one(USE_BY_TAG, station_id=station_id, connector=number, id_tag_key=folded(id_tag))

@@ -12,12 +12,13 @@ from sqlalchemy import bindparam as bind
 
 from arthexis.charging.decisions import RegistrationStatus
 from arthexis.charging.ids import MAX_IDENTITY, folded
-from arthexis.charging.keys import StoredKey
-from arthexis.charging.tables import refused_station, station, station_boot
+from arthexis.charging.keys import StoredKey, from_hex, store
+from arthexis.charging.tables import refused_station, station, station_boot, station_key
 from arthexis.db.statements import Connection, Prepared
 from arthexis.errors import DomainError, NotFound
 
 MOST_REFUSED = 500
+MOST_KEYS = 4
 BOOT_FIELDS = (
     "vendor",
     "model",
@@ -270,13 +271,58 @@ def refused(db: Connection) -> list[dict[str, Any]]:
 
 
 def set_key(db: Connection, row: int, key: StoredKey | None) -> None:
-    """Give a station another key, or none."""
+    """Give a station another key, or none; keys that were on their way to it count no more."""
+    db.core.execute(sa.delete(station_key).where(station_key.c.station_id == row))
     values = {
         "key_salt": key.salt if key else None,
         "key_hash": key.digest if key else None,
         "plain": key is None,
     }
     db.core.execute(sa.update(station).where(station.c.id == row).values(**values))
+
+
+def offer_key(db: Connection, row: int, digits: str, pepper: bytes, at: datetime) -> None:
+    """Keep the hash of a key that is about to be sent to a station; it opens nothing before ``key_told``.
+
+    ``digits`` are its hexadecimal digits. Raises ``DomainError`` for what is no key, and while another one is on its
+    way, so that it is plain which one the station answers for.
+    """
+    secret = from_hex(digits)
+    if secret is None:
+        raise DomainError(
+            "a station's key is written as 32 to 40 hexadecimal digits of 16 to 20 random bytes (security profile 1)",
+            place="AuthorizationKey",
+            cure="Let Arthexis make one and send it: arthexis stations key <station> --push",
+        )
+    key = store(secret, pepper)
+    mine = sa.select(station_key.c.id, station_key.c.told).where(station_key.c.station_id == row)
+    found = db.core.execute(mine.order_by(station_key.c.id)).all()
+    if any(not other.told for other in found):
+        raise DomainError(
+            "another key is on its way to this station", place="station key", cure="Wait for the end of that operation"
+        )
+    if len(found) >= MOST_KEYS:
+        db.core.execute(sa.delete(station_key).where(station_key.c.id == found[0].id))
+    values = {"key_salt": key.salt, "key_hash": key.digest, "told": False, "added_at": at}
+    db.core.execute(sa.insert(station_key).values(station_id=row, **values))
+
+
+def key_told(db: Connection, row: int) -> None:
+    """The station took the key that was on its way, or may have: from now on it opens the gate beside the old one."""
+    mine = sa.update(station_key).where(station_key.c.station_id == row, station_key.c.told.is_(False))
+    db.core.execute(mine.values(told=True))
+
+
+def key_refused(db: Connection, row: int) -> None:
+    """The station did not take the key that was on its way: it is forgotten, and what opened the gate still does."""
+    db.core.execute(sa.delete(station_key).where(station_key.c.station_id == row, station_key.c.told.is_(False)))
+
+
+def told_keys(db: Connection, row: int) -> list[StoredKey]:
+    """The keys that a station was given over its socket and has not come with yet."""
+    mine = sa.select(station_key.c.key_salt, station_key.c.key_hash)
+    rows = db.core.execute(mine.where(station_key.c.station_id == row, station_key.c.told.is_(True)))
+    return [StoredKey(bytes(salt), bytes(digest)) for salt, digest in rows]
 
 
 def set_mode(db: Connection, row: int, mode: str | None) -> None:

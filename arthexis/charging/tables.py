@@ -38,6 +38,18 @@ station = sa.Table(
     sa.Column("meter_serial_number", sa.Text),
 )
 
+station_key = sa.Table(
+    "station_key",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("station_id", sa.ForeignKey(station.c.id), nullable=False, index=True),
+    sa.Column("key_salt", sa.LargeBinary, nullable=False),
+    sa.Column("key_hash", sa.LargeBinary, nullable=False),
+    sa.Column("told", sa.Boolean, nullable=False, comment="the station has it, or may have it: it opens the gate"),
+    sa.Column("added_at", UtcDateTime, nullable=False),
+    comment="keys that a station was or is being given over its socket, until it first comes with one of them",
+)
+
 station_boot = sa.Table(
     "station_boot",
     metadata,

@@ -135,6 +135,7 @@ def add(
     if db.core.execute(sa.update(tag).where(tag.c.id_tag_key == key).values(**values)).rowcount == 0:
         db.core.execute(sa.insert(tag).values(id_tag_key=key, added_at=at, **values))
     db.core.execute(sa.delete(unknown_tag).where(unknown_tag.c.id_tag_key == key))
+    db.event("tag.changed", None, {"id_tag": id_tag, "status": status})
 
 
 def _check(id_tag: str, status: str) -> None:
@@ -150,6 +151,7 @@ def remove(db: Connection, id_tag: str) -> None:
     """Forget a tag; raises ``NotFound``."""
     if db.core.execute(sa.delete(tag).where(tag.c.id_tag_key == folded(id_tag))).rowcount == 0:
         raise NotFound(f"no tag {id_tag}", place="tag", cure="See `arthexis tags list`")
+    db.event("tag.changed", None, {"id_tag": id_tag, "status": None})
 
 
 def rows(db: Connection) -> list[dict[str, Any]]:

@@ -79,15 +79,16 @@ def running(folder: Path) -> Control | None:
     return control
 
 
-def call_api(method: str, path: str, body: Any = None) -> Any:
+def call_api(method: str, path: str, body: Any = None, *, patience_s: float = LONG_TIMEOUT_S) -> Any:
     """Ask the running node below ``/api/v1``, with every right; the JSON it answers. Raises ``ArthexisError``.
 
     For commands of plugins, whose routes exist only while a node runs: ``call_api("GET", "/acme/prices")``.
+    ``patience_s`` is how long it may take.
     """
     control = running(config.home())
     if control is None:
         raise Unavailable("no node is running", place=str(config.home()), cure="Start it: arthexis start")
-    return _over_http(control, method, path, body, TIMEOUT_S)
+    return _over_http(control, method, path, body, patience_s)
 
 
 def over_http(control: Control, name: str, parameters: dict[str, Any]) -> Any:

@@ -71,8 +71,8 @@ def send(
     if as_json:
         show.as_json(found)
     else:
-        _told(found)
-    ctx.exit(_status(found))
+        told(found)
+    ctx.exit(status_of(found))
 
 
 def _named(text: str) -> list[str]:
@@ -106,7 +106,7 @@ def _many(
             for end in ends
         ]
         show.table(rows, ("station", "state", "said", "id"), "No station.")
-    return max(_status(end) for end in ends)
+    return max(status_of(end) for end in ends)
 
 
 def _ended(result: dict[str, Any], until: float) -> dict[str, Any]:
@@ -157,14 +157,18 @@ def _value(text: str, kind: dict[str, Any]) -> Any:
     return value if isinstance(value, (bool, int, float, str)) else text
 
 
-def _status(found: dict[str, Any]) -> int:
+def status_of(found: dict[str, Any]) -> int:
     """0 where the station did what it was told, 8 where it did not, 9 where that is not known yet."""
     if not found.get("final", True):
         return 9
     return 0 if found.get("state") in DONE else 8
 
 
-def _told(found: dict[str, Any]) -> None:
+def told(found: dict[str, Any], *, as_json: bool = False) -> None:
+    """Print how an operation ended, or its whole record as JSON."""
+    if as_json:
+        show.as_json(found)
+        return
     click.echo(f"{found['action']} to {found['station']}: {found['state']}")
     for name in ("error_code", "error_text", "follow_up"):
         if found[name]:

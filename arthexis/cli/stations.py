@@ -8,6 +8,7 @@ import click
 
 from arthexis.cli import show
 from arthexis.cli.node_access import ask
+from arthexis.cli.operations import WAIT_S, status_of, told
 
 
 @click.group()
@@ -71,9 +72,18 @@ def add(station: str, no_key: bool, key: str | None, as_json: bool) -> None:
 @stations.command("key")
 @click.argument("station")
 @click.option("--no-key", is_flag=True, help="Let it connect without a key from now on.")
+@click.option("--push", is_flag=True, help="Tell it the key over its socket, and nobody else.")
 @show.json_option
-def key_(station: str, no_key: bool, as_json: bool) -> None:
-    """Give a station a new key."""
+@click.pass_context
+def key_(ctx: click.Context, station: str, no_key: bool, push: bool, as_json: bool) -> None:
+    """Give a station a new key.
+
+    With --push the old key works until the station first connects with the new one. Exit status as of `arthexis send`.
+    """
+    if push:
+        ended = ask("stations.key", station=station, push=True, no_key=no_key, wait=WAIT_S)
+        told(ended, as_json=as_json)
+        ctx.exit(status_of(ended))
     _credentials(ask("stations.key", station=station, no_key=no_key), as_json=as_json)
 
 

@@ -64,11 +64,13 @@ class Calls:
         timeout_s: float | None = None,
         before: Callable[[], Awaitable[None]] | None = None,
         shown: Any = None,
+        shown_answer: Callable[[bytes], bytes] | None = None,
     ) -> bytes:
         """Send a CALL and return the bytes of the answer's payload; raises ``CallFailed``.
 
         ``before`` is awaited when it is this CALL's turn, before the frame leaves; what it raises ends the CALL.
-        ``shown`` is the payload as the message log keeps it, where that must not be all of it.
+        ``shown`` is the payload as the message log keeps it, where that must not be all of it, ``shown_answer`` what
+        makes that of the answer's frame.
         """
         if self._lock is None:
             self._lock = asyncio.Lock()
@@ -79,9 +81,13 @@ class Calls:
                 await before()
             frame = frames.call(message_id := message_id or uuid7(), action, payload)
             kept = frame if shown is None else frames.call(message_id, action, shown)
-            return await self._exchange(frame, kept, action, message_id, timeout_s or self._timeout_s)
+            try:
+                return await self._exchange(frame, message_id, action, timeout_s or self._timeout_s)
+            finally:
+                answer = self._raw if self._raw is None or shown_answer is None else shown_answer(self._raw)
+                self._log(kept, answer, message_id, action)
 
-    async def _exchange(self, frame: bytes, kept: bytes, action: str, message_id: str, timeout_s: float) -> bytes:
+    async def _exchange(self, frame: bytes, message_id: str, action: str, timeout_s: float) -> bytes:
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting, self._raw = (message_id, answer), None
         try:
@@ -94,7 +100,6 @@ class Calls:
             raise CallFailed("timed out", f"no answer to {action} within {timeout_s:g} s") from None
         finally:
             self._waiting = None
-            self._log(kept, self._raw, message_id, action)
 
     def settle(self, frame: frames.Result | frames.Error, raw: bytes) -> bool:
         """Give an answer to the CALL that waits for it; False if none does (late, or never asked)."""

@@ -36,6 +36,8 @@ QUERY_NAMES = ("cid", "chargePointId", "charge_point_id", "chargeBoxId", "charge
 ENDPOINTS = {"", "ocpp"}
 VERSIONS = {"13", "8", "7"}
 MOST_WAITING = 100
+WRONG_KEY = "wrong key"
+UNKNOWN = "unknown station"
 UNAUTHORIZED = "This station is not known here, or its key is wrong.\n"
 
 
@@ -114,6 +116,9 @@ class Gate:
             return Entry(None, "too many failed logins")
         found = await host.journal.write(lambda db: stations.find(db, identity))
         reason = self._fault(found, identity, presented)
+        if presented is not None and (reason in {WRONG_KEY, UNKNOWN} or (found is not None and found.plain)):
+            renewed = await self._renewed(found, identity, presented)
+            found, reason = (renewed, None) if renewed is not None else (found, reason)
         if found is not None and reason is None:
             self._attempts.succeeded(address, key)
         elif found is None and (host.open or self._may_wait()):
@@ -135,14 +140,32 @@ class Gate:
         stored = found.key if found is not None and found.key is not None else self.host.no_key
         right = matches(presented[1] if presented else b"", stored, self.host.pepper)
         if found is None:
-            return "unknown station"
+            return UNKNOWN
         if found.plain:
             return None
         if presented is None:
             return "no key presented"
         if folded(presented[0]) != folded(identity):
             return "the user name is not the station's identity"
-        return None if right and found.key is not None else "wrong key"
+        return None if right and found.key is not None else WRONG_KEY
+
+    async def _renewed(self, found: Found | None, identity: str, presented: tuple[str, bytes]) -> Found | None:
+        """The station as it comes with a key that it was given over its socket, which is its only one from now on.
+
+        It is looked for where the station is unknown, too, so that the time that a refusal takes tells nothing.
+        """
+        row = found.row if found is not None else 0
+        told = await self.host.database.read(lambda db: stations.told_keys(db, row))
+        key = next((key for key in told if matches(presented[1], key, self.host.pepper)), None)
+        if found is None or key is None or folded(presented[0]) != folded(identity):
+            return None
+
+        def renew(db: Connection) -> Found | None:
+            stations.set_key(db, row, key)
+            return stations.find(db, identity)
+
+        log.info("%s came with its new key; the one before is void", found.identity, extra={"station": found.identity})
+        return await self.host.journal.write(renew)
 
     def _may_wait(self) -> bool:
         """Whether an unknown station is let in to wait for approval; so many at once, so that others find room."""

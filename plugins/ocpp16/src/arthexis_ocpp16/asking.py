@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from arthexis import DomainError, Event, FollowUp, Seen
+from arthexis import DomainError, Event, FollowUp, Host, Seen, Wish
 
 ACCEPTED: Final = frozenset({"Accepted"})
 SCHEMES: Final = frozenset({"http", "https", "ftp", "ftps", "sftp"})
@@ -35,6 +35,17 @@ def reachable(location: str, action: str) -> None:
             place=f"{action} location",
             cure=f"Use one of {', '.join(sorted(SCHEMES))}",
         )
+
+
+async def answer_of(
+    host: Host, station: str, action: str, payload: Mapping[str, Any], requested_by: str
+) -> dict[str, Any]:
+    """The record of an operation that has ended; raises ``DomainError`` where it can never be sent."""
+    uid = await host.operations.send(station, action, payload, Wish(requested_by=requested_by))
+    while True:
+        record = await host.operations.wait(uid, 600.0)
+        if record["final"]:
+            return record
 
 
 def progress(kind: str, last: Mapping[str, str], within_s: float) -> FollowUp:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 
 from arthexis import Connection, DomainError, NotFound, Prepared
@@ -36,17 +37,45 @@ class Key:
     readonly: bool
 
 
+def is_secret(name: str) -> bool:
+    """Whether a key's value must never be kept."""
+    return name.strip().casefold() in SECRET
+
+
+def without_secrets(raw: bytes) -> bytes:
+    """An answer to GetConfiguration, or its frame, as it may be kept: some stations tell what they must not."""
+    if not any(name.encode() in raw.lower() for name in SECRET):
+        return raw
+    try:
+        return msgspec.json.encode(_masked(msgspec.json.decode(raw)))
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return msgspec.json.encode(MASK)
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_masked(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    folded = {name.casefold(): text for name, text in value.items()}
+    secret = isinstance(folded.get("key"), str) and is_secret(folded["key"])
+    return {
+        name: MASK if secret and name.casefold() == "value" and part else _masked(part) for name, part in value.items()
+    }
+
+
 def read(db: Connection, station_id: int, keys: Iterable[Key], unknown: Iterable[str], at: datetime) -> None:
     """A station told these keys, and does not know those."""
     for key in keys:
-        _keep(db, station_id, key.name, key.value, "read", at, readonly=key.readonly, known=True)
+        shown = MASK if key.value and is_secret(key.name) else key.value
+        _keep(db, station_id, key.name, shown, "read", at, readonly=key.readonly, known=True)
     for name in unknown:
         _keep(db, station_id, name, None, "read", at, readonly=None, known=False)
 
 
 def applied(db: Connection, station_id: int, name: str, value: str, at: datetime, *, reboot: bool) -> None:
     """A station accepted a value; ``reboot``: it holds only after its next boot."""
-    shown = MASK if name.casefold() in SECRET else value
+    shown = MASK if is_secret(name) else value
     _keep(db, station_id, name, shown, "set", at, readonly=False, known=True, reboot=reboot)
 
 
@@ -75,6 +104,8 @@ def _keep(
     values = {"key": name, "value": value, "readonly": readonly, "known": known, "seen_at": at}
     if row is None or source == "set":
         values["reboot_required"] = reboot
+    elif row.reboot_required:
+        values["value"] = value = row.value  # what it accepted holds after its next boot, whatever it tells until then
     if row is None:
         db.core.execute(sa.insert(configuration).values(station_id=station_id, key_folded=name.casefold(), **values))
     else:
@@ -118,7 +149,7 @@ def desire(
     db: Connection, name: str, wished: str | None, *, station_id: int | None = None, of: str | None = None
 ) -> None:
     """Wish a value for a station, or for all that follow a template; None takes the wish back."""
-    if name.casefold() in SECRET:
+    if is_secret(name):
         raise DomainError(f"{name} is a secret and is not kept", place="configuration", cure="Send ChangeConfiguration")
     owner = {"station_id": station_id, "template_id": _template(db, of, make=True) if of is not None else None}
     same = [desired_value.c[column].is_not_distinct_from(number) for column, number in owner.items()]
@@ -132,6 +163,13 @@ def follow(db: Connection, station_id: int, of: str | None) -> None:
     db.core.execute(sa.delete(follows).where(follows.c.station_id == station_id))
     if of is not None:
         db.core.execute(sa.insert(follows).values(station_id=station_id, template_id=_template(db, of)))
+
+
+def followed(db: Connection, station_id: int) -> str | None:
+    """The template that a station follows, or None."""
+    wanted = sa.select(template.c.name).join(follows, follows.c.template_id == template.c.id)
+    found: str | None = db.core.execute(wanted.where(follows.c.station_id == station_id)).scalar()
+    return found
 
 
 def desired(db: Connection, station_id: int) -> dict[str, str]:
@@ -176,6 +214,19 @@ def templates(db: Connection) -> list[dict[str, Any]]:
         values = {wish.key: wish.value for wish in db.core.execute(wishes)}
         found.append({"name": row["name"], "values": values, "stations": db.core.execute(many).scalar_one()})
     return found
+
+
+def make_template(db: Connection, name: str) -> None:
+    """Have a template of this name, empty if it is new."""
+    _template(db, name, make=True)
+
+
+def remove_template(db: Connection, name: str) -> None:
+    """Forget a template and who follows it; raises ``NotFound``."""
+    number = _template(db, name)
+    for table, column in ((desired_value, desired_value.c.template_id), (follows, follows.c.template_id)):
+        db.core.execute(sa.delete(table).where(column == number))
+    db.core.execute(sa.delete(template).where(template.c.id == number))
 
 
 def _template(db: Connection, name: str, *, make: bool = False) -> int:

@@ -30,5 +30,6 @@ def register_operations() -> Iterable[Operation]:
         "Ask for configuration keys; without any, for all of them",
         help={"key": "Names of keys, at most GetConfigurationMaxKeys of them"},
         resend=True,
+        shown_answer=configuration.without_secrets,
         finished=finished,
     )

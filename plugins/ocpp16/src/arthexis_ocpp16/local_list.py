@@ -19,6 +19,7 @@ from arthexis_ocpp16.tables import local_entry, local_list
 
 NOT_SUPPORTED: Final = -1
 EMPTY: Final = 0
+LAST_VERSION: Final = 2**31 - 1
 Info = dict[str, Any]
 
 
@@ -28,19 +29,29 @@ class Held:
 
     version: int
     told_version: int | None
+    synced: str | None = None
+    said: str | None = None
+    synced_at: datetime | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether it said that it holds the list that it accepted last, so that a difference can be sent to it."""
+        return self.version > EMPTY and self.told_version == self.version
 
 
 def held(db: Connection, station_id: int) -> Held:
     """What a station holds as far as we know; version 0 where it never accepted a list."""
-    wanted = sa.select(local_list.c.version, local_list.c.told_version).where(local_list.c.station_id == station_id)
-    row = db.core.execute(wanted).first()
-    return Held(row.version, row.told_version) if row is not None else Held(EMPTY, None)
+    c = local_list.c
+    mine = sa.select(c.version, c.told_version, c.synced, c.said, c.synced_at).where(c.station_id == station_id)
+    row = db.core.execute(mine).first()
+    return Held(*row) if row is not None else Held(EMPTY, None)
 
 
 def next_version(db: Connection, station_id: int) -> int:
-    """A version above all that the station has ever accepted or told."""
+    """A version above all that the station has ever accepted or told; 1 where there is none above."""
     now = held(db, station_id)
-    return max(now.version, now.told_version or 0, 0) + 1
+    above = max(now.version, now.told_version or 0, 0) + 1
+    return above if above <= LAST_VERSION else 1
 
 
 def wanted(db: Connection, at: datetime) -> dict[str, Info]:
@@ -65,7 +76,8 @@ def entries(db: Connection, station_id: int) -> dict[str, Info]:
 def difference(now: Mapping[str, Info], then: Mapping[str, Info]) -> list[dict[str, Any]]:
     """The entries of a Differential list that makes ``then`` of ``now``; one without idTagInfo is deleted."""
     changed = [{"idTag": tag, "idTagInfo": info} for tag, info in then.items() if now.get(tag) != info]
-    return [*changed, *({"idTag": tag} for tag in now if tag not in then)]
+    stays = {tag.casefold() for tag in then}
+    return [*changed, *({"idTag": tag} for tag in now if tag.casefold() not in stays)]
 
 
 def accepted(db: Connection, station_id: int, request: Mapping[str, Any], at: datetime) -> None:
@@ -73,7 +85,8 @@ def accepted(db: Connection, station_id: int, request: Mapping[str, Any], at: da
     if request["updateType"] == "Full":
         db.core.execute(sa.delete(local_entry).where(local_entry.c.station_id == station_id))
     for entry in request.get("localAuthorizationList", ()):
-        own = (local_entry.c.station_id == station_id, local_entry.c.id_tag == entry["idTag"])
+        same = sa.func.lower(local_entry.c.id_tag) == entry["idTag"].lower()
+        own = (local_entry.c.station_id == station_id, same)
         db.core.execute(sa.delete(local_entry).where(*own))
         if "idTagInfo" in entry:
             info = msgspec.json.encode(entry["idTagInfo"]).decode()
@@ -84,6 +97,11 @@ def accepted(db: Connection, station_id: int, request: Mapping[str, Any], at: da
 def told(db: Connection, station_id: int, version: int, at: datetime) -> None:
     """A station said which version it holds."""
     _keep(db, station_id, {"told_version": version, "changed_at": at})
+
+
+def synced(db: Connection, station_id: int, state: str, said: str | None, at: datetime) -> None:
+    """How a synchronisation ended."""
+    _keep(db, station_id, {"synced": state, "said": said, "synced_at": at, "changed_at": at})
 
 
 def _keep(db: Connection, station_id: int, values: dict[str, Any]) -> None:

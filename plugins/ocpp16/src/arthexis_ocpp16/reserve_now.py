@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from arthexis import (
@@ -12,9 +12,11 @@ from arthexis import (
     Context,
     DomainError,
     Ended,
+    Host,
     Job,
     Operation,
     Station,
+    Wish,
     format_utc,
     hookimpl,
     parse_utc,
@@ -25,6 +27,12 @@ from arthexis_ocpp16.messages import ReserveNow
 
 SEND = "ocpp16.reserve"
 EXPIRE = "ocpp16.reservation_expires"
+UNDO = "ocpp16.reservation_undo"
+AGAIN = timedelta(minutes=1)
+OFFLINE = timedelta(seconds=5)
+NOT_YET = frozenset({"occupied", "faulted", "unavailable"})
+"""Answers that may be another one when the reservation begins."""
+
 ANSWERS = {"Accepted": "accepted", "Faulted": "faulted", "Occupied": "occupied", "Unavailable": "unavailable"}
 
 
@@ -101,21 +109,46 @@ def finished(db: Connection, ended: Ended) -> None:
     number = ended.payload["reservationId"]
     state = ANSWERS.get(ended.state, "rejected")
     said = None if ended.state in {*ANSWERS, "Rejected"} else f"the request ended: {ended.state}"
+    row = reservations.get(db, number)
+    if row["state"] == "requested" and state in NOT_YET and ended.at < row["starts_at"]:
+        again = min(ended.at + AGAIN, row["starts_at"])
+        ended.host.jobs.put(db, SEND, {"id": number}, run_at=again, key=str(number))
+        return
     reservations.answered(db, number, state, ended.at, said)
     if state == "accepted":
         ended.host.jobs.put(db, EXPIRE, {"id": number}, run_at=expiry(ended.payload), key=str(number))
+    if state == "accepted" and row["state"] == "cancelled":
+        ended.host.jobs.put(db, UNDO, {"id": number}, key=str(number))
+
+
+def plan(db: Connection, host: Host, row: Mapping[str, Any], send_at: datetime) -> None:
+    """Have a reservation sent at a time of its own, and ended when it expires."""
+    args, key = {"id": row["id"]}, str(row["id"])
+    host.jobs.put(db, SEND, args, run_at=send_at, key=key)
+    host.jobs.put(db, EXPIRE, args, run_at=row["expires_at"], key=key)
 
 
 async def send(ctx: Context, args: Mapping[str, Any]) -> None:
-    """Near its start, ask the station to keep a reservation."""
+    """Near its start, ask the station to keep a reservation; one that is offline is asked again until it expires."""
     row = await ctx.host.database.read(lambda db: reservations.find(db, args["id"]))
-    if row is None or row["state"] != "requested":
+    if row is None or row["state"] != "requested" or row["expires_at"] <= ctx.clock.now():
+        return
+    if all(link.station.id != row["station"] for link in ctx.host.links.values()):
+        again = ctx.clock.now() + OFFLINE
+        await ctx.journal.write(lambda db: ctx.host.jobs.put(db, SEND, args, run_at=again, key=str(row["id"])))
         return
     try:
         await ctx.host.operations.send(row["station"], "ReserveNow", {"reservationId": row["id"]})
     except DomainError as refused:
         at, said = ctx.clock.now(), refused.problem
         await ctx.journal.write(lambda db: reservations.answered(db, row["id"], "rejected", at, said))
+
+
+async def undo(ctx: Context, args: Mapping[str, Any]) -> None:
+    """It was cancelled while the station was being asked, and the station took it: let it go."""
+    row = await ctx.host.database.read(lambda db: reservations.get(db, args["id"]))
+    wish = Wish(queue_until=row["expires_at"])
+    await ctx.host.operations.send(row["station"], "CancelReservation", {"reservationId": row["id"]}, wish)
 
 
 async def expire(ctx: Context, args: Mapping[str, Any]) -> None:
@@ -150,4 +183,5 @@ def register_operations() -> Iterable[Operation]:
 def register_jobs() -> Iterable[Job]:
     """Send reservations near their start, and end those that nobody used."""
     yield Job(SEND, send)
+    yield Job(UNDO, undo)
     yield Job(EXPIRE, expire)

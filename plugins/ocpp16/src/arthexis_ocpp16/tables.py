@@ -120,6 +120,9 @@ local_list = sa.Table(
     sa.Column("station_id", sa.ForeignKey(station_table.c.id), primary_key=True),
     sa.Column("version", sa.Integer, nullable=False, comment="accepted last"),
     sa.Column("told_version", sa.BigInteger, comment="told last: -1 no list, 0 an empty one"),
+    sa.Column("synced", sa.Text, comment="how the last synchronisation ended"),
+    sa.Column("said", sa.Text, comment="what went otherwise then"),
+    sa.Column("synced_at", UtcDateTime),
     sa.Column("changed_at", UtcDateTime, nullable=False),
 )
 
