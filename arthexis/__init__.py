@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from arthexis.charging.tables import station as station_table
     from arthexis.charging.tables import transaction as transaction_table
     from arthexis.charging.times import format_utc, parse_utc
-    from arthexis.cli.node_access import ask, node_url
+    from arthexis.cli.node_access import ask, call_api, node_url
     from arthexis.clock import Clock
     from arthexis.contributions import (
         Action,
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from arthexis.lifespans import Context
     from arthexis.ocppj.calls import CallFailed
     from arthexis.ocppj.inbound import Call
+    from arthexis.operations import Wish
+    from arthexis.services import FileStore, StationConfiguration
     from arthexis.values import Secret
 
 __version__ = "0.1.0"
@@ -62,7 +64,7 @@ _HOMES = {
     "arthexis.charging.station": ("Station",),
     "arthexis.charging.tables": ("station_table", "transaction_table"),
     "arthexis.charging.times": ("format_utc", "parse_utc"),
-    "arthexis.cli.node_access": ("ask", "node_url"),
+    "arthexis.cli.node_access": ("ask", "call_api", "node_url"),
     "arthexis.clock": ("Clock",),
     "arthexis.contributions": (
         "Action",
@@ -95,6 +97,8 @@ _HOMES = {
     "arthexis.lifespans": ("Context",),
     "arthexis.ocppj.calls": ("CallFailed",),
     "arthexis.ocppj.inbound": ("Call",),
+    "arthexis.operations": ("Wish",),
+    "arthexis.services": ("FileStore", "StationConfiguration"),
     "arthexis.values": ("Secret",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -122,6 +126,7 @@ __all__ = [
     "Ended",
     "Event",
     "Fault",
+    "FileStore",
     "Finding",
     "FollowUp",
     "Job",
@@ -139,11 +144,14 @@ __all__ = [
     "Seen",
     "Service",
     "Station",
+    "StationConfiguration",
     "Subscriber",
     "Tables",
     "Unavailable",
     "UtcDateTime",
+    "Wish",
     "ask",
+    "call_api",
     "connectors",
     "format_utc",
     "hookimpl",

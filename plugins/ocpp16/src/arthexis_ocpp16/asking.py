@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -9,6 +10,9 @@ from urllib.parse import urlsplit
 from arthexis import DomainError, Event, FollowUp, Seen
 
 ACCEPTED: Final = frozenset({"Accepted"})
+MASK: Final = "***"
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*:)[^@/\s]+@")
+_SECRET_SEGMENT = re.compile(r"(?<=/)[A-Za-z0-9_-]{32,}(?=/)")
 SCHEMES: Final = frozenset({"http", "https", "ftp", "ftps", "sftp"})
 
 
@@ -35,6 +39,13 @@ def reachable(location: str, action: str) -> None:
             place=f"{action} location",
             cure=f"Use one of {', '.join(sorted(SCHEMES))}",
         )
+
+
+def without_secrets(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A request with its location as it may be kept: without a password, and without what opens it in its path."""
+    location = str(payload.get("location", ""))
+    shown = _SECRET_SEGMENT.sub(MASK, _PASSWORD.sub(rf"\1{MASK}@", location))
+    return payload if shown == location else {**payload, "location": shown}
 
 
 def progress(kind: str, last: Mapping[str, str], within_s: float) -> FollowUp:
