@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from arthexis.db.events import Event
     from arthexis.db.statements import Connection, Prepared
     from arthexis.db.types import UtcDateTime
-    from arthexis.errors import ArthexisError, ConfigError, DomainError, NotFound, Reject, Unavailable
+    from arthexis.errors import ArthexisError, ConfigError, DomainError, Invalid, NotFound, Reject, Unavailable
     from arthexis.hookspecs import hookimpl
     from arthexis.lifespans import Context
     from arthexis.ocppj.calls import CallFailed
@@ -92,7 +92,7 @@ _HOMES = {
     "arthexis.db.events": ("Event",),
     "arthexis.db.statements": ("Connection", "Prepared"),
     "arthexis.db.types": ("UtcDateTime",),
-    "arthexis.errors": ("ArthexisError", "ConfigError", "DomainError", "NotFound", "Reject", "Unavailable"),
+    "arthexis.errors": ("ArthexisError", "ConfigError", "DomainError", "Invalid", "NotFound", "Reject", "Unavailable"),
     "arthexis.hookspecs": ("hookimpl",),
     "arthexis.lifespans": ("Context",),
     "arthexis.ocppj.calls": ("CallFailed",),
@@ -129,6 +129,7 @@ __all__ = [
     "FileStore",
     "Finding",
     "FollowUp",
+    "Invalid",
     "Job",
     "Message",
     "NotFound",

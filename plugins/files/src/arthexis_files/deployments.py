@@ -30,6 +30,7 @@ ASKING: Final = "asking"
 ASKED: Final = "asked"
 FAILED: Final = "failed"
 ENDED: Final = frozenset({"installed", "uploaded", "nothing", FAILED, CANCELLED})
+CLOSING: Final = (ENDED | {"downloaded", "installing"}) - {"uploaded"}
 OPEN: Final = ("asking", "asked", "downloading", "downloaded", "installing", "uploading")
 NOTIFIED: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "firmware.status": {
@@ -138,7 +139,7 @@ def shown(db: Connection, row: dict[str, Any]) -> dict[str, Any]:
     """A deployment for people: its file's name and how many stations are in which state."""
     named = db.core.execute(sa.select(file.c.uid, file.c.name).where(file.c.id == row["file_id"])).first()
     counted = sa.select(_t.state, sa.func.count()).where(_t.deployment_id == row["id"]).group_by(_t.state)
-    counts: dict[str, int] = dict(db.core.execute(counted).tuples().all())
+    counts: dict[str, int] = {state: many for state, many in db.core.execute(counted).all()}  # noqa: C416 - rows are typed as tuples nowhere
     told = {"file": named.uid if named else None, "file_name": named.name if named else None}
     return {**row, **told, "payload": msgspec.json.decode(row["payload"]), "stations": counts}
 
@@ -162,10 +163,10 @@ def parts(db: Connection, number: int, *, after: int = 0, limit: int | None = No
 def move(db: Connection, number: int, state: str, at: datetime, said: str = "", **values: Any) -> None:
     """A station's part reached a state. Tells of it by the event ``deployment.changed``.
 
-    Its end closes its token, but for one that says "uploaded" and may be early: an upload closes its own.
+    Once the station has its file its token is closed. One that says "uploaded" may be early: an upload closes its own.
     """
     db.core.execute(sa.update(target).where(_t.id == number).values(state=state, said=said, changed_at=at, **values))
-    if state in ENDED and state != "uploaded":
+    if state in CLOSING:
         tokens.end(db, number)
     row = db.core.execute(
         sa.select(station_table.c.identity, _d.uid)
@@ -246,7 +247,7 @@ def _after(kind: str, record: Mapping[str, Any]) -> tuple[str, str]:
 def failures(db: Connection, row: Mapping[str, Any]) -> str | None:
     """Why a deployment has to stop, or None."""
     counted = sa.select(_t.state, sa.func.count()).where(_t.deployment_id == row["id"]).group_by(_t.state)
-    counts: dict[str, int] = dict(db.core.execute(counted).tuples().all())
+    counts: dict[str, int] = {state: many for state, many in db.core.execute(counted).all()}  # noqa: C416 - rows are typed as tuples nowhere
     failed, ended = counts.get(FAILED, 0), sum(many for state, many in counts.items() if state in ENDED)
     if row["stop_after"] is not None and failed > row["stop_after"]:
         return f"{failed} stations failed"

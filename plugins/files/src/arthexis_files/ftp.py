@@ -312,6 +312,7 @@ class Session:
     timeout = 120
     grant: Grant | None = None
     token = ""
+    begins_at = 0
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Take a connection."""
@@ -330,6 +331,11 @@ class Session:
         answer = "200 Bytes are sent as they are." if known else f"504 Unsupported type {line[:10]!r}."
         self.respond(answer)  # type: ignore[attr-defined]
 
+    def ftp_RETR(self, file: str) -> Any:  # noqa: N802 - the library calls it so
+        """Send the file, from where REST said."""
+        self.begins_at = self._restart_position  # type: ignore[attr-defined]
+        return super().ftp_RETR(file)  # type: ignore[misc]
+
     def begun(self, kind: type[Reading] | type[Writing], name: str) -> Reading | Writing:
         """A transfer with this session's token; raises what the library answers 550."""
         older = self.busy.get(self.token)
@@ -342,6 +348,7 @@ class Session:
         except ArthexisError as refused:
             raise FilesystemError(refused.problem) from None
         try:
+            turn.grant.check(self.begins_at)
             found = kind(turn, name)
         except (ArthexisError, OSError) as failure:
             turn.leave()

@@ -22,8 +22,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     silence_minutes: Annotated[float, Meta(gt=0, description="Without a word from the station it has failed")] = 120.0
     wait_days: Annotated[float, Meta(gt=0, description="For how long a deployment waits for a station")] = 30.0
     schemes: Annotated[
-        list[Literal["https", "ftps", "http", "ftp"]], Meta(description="Ways to offer files, the best first")
-    ] = ["https", "ftps", "http", "ftp"]
+        tuple[Literal["https", "ftps", "http", "ftp"], ...], Meta(description="Ways to offer files, the best first")
+    ] = ("https", "ftps", "http", "ftp")
     ftp: Annotated[
         Literal["off", "ftp", "ftps", "both"],
         Meta(description="Whether files are also served by FTP, by FTP with explicit TLS, or by both on one port"),

@@ -1,6 +1,8 @@
 """Tokens: one for each station of a deployment and for one purpose, random, kept as a hash, with an end.
 
 A whole transfer uses a token once, in however many pieces it comes: what counts is how far it has come without a gap.
+That all bytes have left does not mean that all arrived, so that a transfer may still go on where it broke off (never
+from its beginning), until the station says that it has the file.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ class Spent(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token allows: ``file`` (uid, name, size, sha256, added_at) to be fetched, or None: one may be brought."""
+    """What a token allows: ``file`` (uid, name, size, sha256, added_at) to be fetched, or None: one may be brought.
+
+    ``spent``: all of the file has left as often as it may; only a transfer that broke off may go on where it was.
+    """
 
     token: int
     target: int
@@ -37,6 +42,12 @@ class Grant:
     login: str
     upload: bool
     file: dict[str, Any] | None
+    spent: bool
+
+    def check(self, start: int) -> None:
+        """Raise ``Spent`` where a transfer must not begin at this byte."""
+        if self.spent and start == 0:
+            raise Spent("this location is over", place="files", cure="Ask for a new location")
 
 
 def digest(text: str) -> bytes:
@@ -78,12 +89,12 @@ def look(db: Connection, text: str, at: datetime, *, upload: bool | None = None,
     other = row is not None and upload is not None and row["upload"] != upload
     if row is None or other or stranger or (not row["upload"] and row["file_uid"] is None):
         raise NotFound("nothing is here", place="files", cure="Ask for a new location")
-    if row["left"] < 1 or row["expires_at"] <= at or _worn(row):
+    spent = row["left"] < 1
+    if (spent and row["upload"]) or row["expires_at"] <= at or _worn(row):
         raise Spent("this location is over", place="files", cure="Ask for a new location")
-    found = {name: row[f"file_{name}"] for name in ("uid", "name", "size", "sha256", "added_at")}
-    return Grant(
-        row["id"], row["target_id"], row["identity"], row["login"], row["upload"], None if row["upload"] else found
-    )
+    names = ("uid", "name", "size", "sha256", "added_at")
+    found = None if row["upload"] else {name: row[f"file_{name}"] for name in names}
+    return Grant(row["id"], row["target_id"], row["identity"], row["login"], row["upload"], found, spent)
 
 
 def admit(db: Connection, text: str, at: datetime, *, upload: bool, login: str | None = None) -> Grant:
@@ -116,8 +127,9 @@ def advance(db: Connection, number: int, start: int, end: int, size: int) -> Non
     if row is None:
         return
     reached = max(row["reached"], end) if start <= row["reached"] else row["reached"]
-    whole = reached >= size
-    values = {"reached": 0 if whole else reached, "left": row["left"] - whole, "sent": row["sent"] + end - start}
+    whole = reached >= size and row["left"] > 0
+    left = row["left"] - whole
+    values = {"reached": 0 if whole and left else reached, "left": left, "sent": row["sent"] + end - start}
     db.core.execute(sa.update(token).where(token.c.id == number).values(**values))
 
 

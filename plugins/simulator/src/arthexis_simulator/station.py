@@ -236,7 +236,14 @@ class Station:
 
     def sent(self, action: str) -> list[dict[str, Any]]:
         """The payloads of all CALLs of this action that the station has sent, in order."""
-        calls = (frame.message for frame in self.log if frame.direction == ">" and f'"{action}"' in frame.text)
+        return self._calls(">", action)
+
+    def got(self, action: str) -> list[dict[str, Any]]:
+        """The payloads of all CALLs of this action that the station was sent, in order."""
+        return self._calls("<", action)
+
+    def _calls(self, direction: str, action: str) -> list[dict[str, Any]]:
+        calls = (frame.message for frame in self.log if frame.direction == direction and f'"{action}"' in frame.text)
         return [call[3] for call in calls if isinstance(call, list) and call[0] == 2 and call[2] == action]
 
     async def expect_sent(self, action: str, times: int = 1, timeout_s: float = EXPECT_S) -> dict[str, Any]:
