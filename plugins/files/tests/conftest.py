@@ -98,3 +98,33 @@ def ended(parts: Parts) -> Asked:
 def content() -> bytes:
     """The firmware's bytes."""
     return FIRMWARE
+
+
+@pytest.fixture
+def passive(stations: Any) -> Callable[..., Awaitable[Any]]:
+    """``await passive("CP-1")``: a booted station that takes every request for files and does nothing by itself."""
+
+    async def made(identity: str = "CP-1") -> Any:
+        cp = await stations(identity)
+        await cp.boot()
+        cp.answer("UpdateFirmware", {})
+        cp.answer("GetDiagnostics", {"fileName": "log.txt"})
+        return cp
+
+    return made
+
+
+@pytest_asyncio.fixture
+async def location(passive: Any, deploy: Any, firmware: dict[str, Any]) -> str:
+    """Where CP-1 was told to fetch the firmware from."""
+    cp = await passive()
+    await deploy(stations=["CP-1"], file=firmware["id"])
+    return str((await cp.expect("UpdateFirmware"))["location"])
+
+
+@pytest_asyncio.fixture
+async def folder(passive: Any, deploy: Any) -> str:
+    """Where CP-1 was told to bring its diagnostics to."""
+    cp = await passive()
+    await deploy(stations=["CP-1"])
+    return str((await cp.expect("GetDiagnostics"))["location"])

@@ -178,21 +178,19 @@ def move(db: Connection, number: int, state: str, at: datetime, said: str = "", 
     db.event("deployment.changed", row.identity, {"deployment": row.uid, "state": state, "said": said})
 
 
-def notified(
-    db: Connection, station: str, kind: str, status: str, event_at: datetime, deadline: datetime
-) -> str | None:
-    """A station notified a status: its open part goes on. The deployment's uid, or None if none is open.
+def notified(db: Connection, station: str, kind: str, status: str, event_at: datetime, deadline: datetime) -> bool:
+    """A station notified a status: its open part goes on; whether there is one.
 
     Raises ``NotFound`` for a station that is gone.
     """
     known = NOTIFIED[kind].get(status)
     row = _open_part(db, stations.required(db, station).row, KIND_OF[kind])
     if known is None or row is None or row["asked_at"] > event_at:
-        return None
+        return False
     state, said = known
     if state != row["state"]:
         move(db, row["id"], state, event_at, said, deadline_at=deadline)
-    return str(row["deployment"])
+    return True
 
 
 def _open_part(db: Connection, station_id: int, kind: str) -> dict[str, Any] | None:
@@ -214,8 +212,8 @@ def asked(db: Connection, number: int, operation: str, at: datetime) -> None:
     db.core.execute(own.where(_t.state == ASKING).values(state=ASKED, changed_at=at))
 
 
-def answered(db: Connection, uid: str, record: Mapping[str, Any], at: datetime) -> str | None:
-    """The request to a station ended as its operation's record says; the deployment's uid, or None."""
+def answered(db: Connection, uid: str, record: Mapping[str, Any], at: datetime) -> bool:
+    """The request to a station ended as its operation's record says; whether it was for one of these parts."""
     row = db.core.execute(
         sa.select(target, _d.uid.label("deployment"), _d.kind)
         .join(deployment, _d.id == _t.deployment_id)
@@ -223,12 +221,12 @@ def answered(db: Connection, uid: str, record: Mapping[str, Any], at: datetime) 
     ).mappings()
     part = row.first()
     if part is None:
-        return None
+        return False
     db.core.execute(sa.update(target).where(_t.id == part["id"]).values(operation=record["id"]))
     if part["state"] in {ASKING, ASKED}:
         state, said = _after(part["kind"], record)
         move(db, part["id"], state, at, said)
-    return str(part["deployment"])
+    return True
 
 
 def _after(kind: str, record: Mapping[str, Any]) -> tuple[str, str]:
@@ -340,12 +338,12 @@ def steer(db: Connection, uid: str, wish: str, at: datetime) -> dict[str, Any]:
 
 
 def of_station(db: Connection, station: str) -> list[str]:
-    """The deployments that run and in which something of this station waits or is open."""
+    """The deployments that run and that this station is in."""
     wanted = (
         sa.select(_d.uid)
         .join(target, _t.deployment_id == _d.id)
         .join(station_table, station_table.c.id == _t.station_id)
-        .where(station_table.c.identity == station, _d.state == RUNNING, _t.state.not_in(ENDED))
+        .where(station_table.c.identity == station, _d.state == RUNNING)
         .distinct()
     )
     return list(db.core.execute(wanted).scalars())

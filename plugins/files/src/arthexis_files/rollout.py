@@ -147,9 +147,8 @@ class RollOuts:
 
         def go_on(db: Connection) -> None:
             status = str(event.data["status"])
-            uid = deployments.notified(db, event.station or "", event.kind, status, event.at, deadline)
-            if uid is not None:
-                self.put(db, uid)
+            if deployments.notified(db, event.station or "", event.kind, status, event.at, deadline):
+                self._go_on(db, event.station or "")
 
         try:
             await self._ctx.journal.write(go_on)
@@ -164,22 +163,20 @@ class RollOuts:
             return
 
         def go_on(db: Connection) -> None:
-            uid = deployments.answered(db, record["batch"], record, event.at)
-            if uid is not None:
-                self.put(db, uid)
+            if deployments.answered(db, record["batch"], record, event.at):
+                self._go_on(db, event.station or "")
 
         await self._ctx.journal.write(go_on)
 
     async def arrived(self, station: str) -> None:
         """A station booted: what waits for it may go on."""
+        if await self._host.database.read(lambda db: deployments.of_station(db, station)):
+            await self._ctx.journal.write(lambda db: self._go_on(db, station))
 
-        def go_on(db: Connection) -> None:
-            for uid in found:
-                self.put(db, uid)
-
-        found = await self._host.database.read(lambda db: deployments.of_station(db, station))
-        if found:
-            await self._ctx.journal.write(go_on)
+    def _go_on(self, db: Connection, station: str) -> None:
+        """Look at every deployment that a station has, or had, a part in that may go on."""
+        for uid in deployments.of_station(db, station):
+            self.put(db, uid)
 
 
 def _moment(text: str | None, otherwise: datetime) -> datetime:
