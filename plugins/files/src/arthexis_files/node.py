@@ -49,13 +49,10 @@ class Files:
 
     async def shelve(self, incoming: Incoming, kind: str, name: str, *, by: str, station: str | None = None) -> str:
         """Keep what was taken; its uid."""
-        try:
+        with incoming:
             stored = await asyncio.to_thread(incoming.finish)
             at = self.ctx.clock.now()
             await self.ctx.journal.write(lambda db: store.add(db, stored, kind, name, at, by=by, station=station))
-        except BaseException:
-            incoming.discard()
-            raise
         return stored.uid
 
     async def remove(self, uid: str) -> None:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, TypeVar, cast
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from arthexis import Connection, DomainError, NotFound, Unavailable
 from arthexis_files.tables import deployment, file, target
 
+T = TypeVar("T")
 FIRMWARE: Final = "firmware"
 DIAGNOSTICS: Final = "diagnostics"
 UNFINISHED: Final = ".part"
@@ -59,7 +60,10 @@ def tame(name: str) -> str:
 
 
 class Incoming:
-    """A file that is being written: at most ``most`` bytes. Closed by ``finish`` or ``discard``, whichever is first."""
+    """A file that is being written: at most ``most`` bytes. Closed by ``finish`` or ``discard``, whichever is first.
+
+    As a context manager it is forgotten where its block raises, and stays as it is where it does not.
+    """
 
     def __init__(self, store: Store, most: int) -> None:
         """Begin an empty one."""
@@ -71,6 +75,13 @@ class Incoming:
         self._part = store.folder / f"{self.uid}{UNFINISHED}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         self._file = os.fdopen(os.open(self._part, flags, 0o600), "wb", buffering=0)
+
+    def __enter__(self) -> Incoming:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            self.discard()
 
     def write(self, data: bytes) -> None:
         """Add bytes; raises ``TooLarge``, ``Full``, or ``OSError`` where the disk is."""
@@ -184,21 +195,22 @@ async def received(store: Store, content: AsyncIterator[bytes], most: int, *, sh
 
     With ``sha256``, content of any other hash is refused.
     """
-    incoming = Incoming(store, most)
-    try:
+    with await asyncio.to_thread(_or_full, Incoming, store, most) as incoming:
         async for chunk in content:
-            await asyncio.to_thread(incoming.write, chunk)
+            await asyncio.to_thread(_or_full, incoming.write, chunk)
         if not incoming.size:
             raise DomainError("it is empty", place="file", cure="Send its content")
         if sha256 is not None and incoming.sha256 != sha256.lower():
             raise DomainError("its SHA-256 is another one", place="file", cure="Get the file from its maker again")
-    except OSError as error:
-        incoming.discard()
-        raise Full(f"it cannot be written: {error.strerror}", place="file", cure="Make room on the disk") from None
-    except BaseException:
-        incoming.discard()
-        raise
     return incoming
+
+
+def _or_full(work: Callable[..., T], *given: Any) -> T:
+    """What ``work`` returns; the disk's refusal as ``Full``."""
+    try:
+        return work(*given)
+    except OSError as error:
+        raise Full(f"it cannot be written: {error.strerror}", place="file", cure="Make room on the disk") from None
 
 
 # ---------------------------------------------------------------------- rows

@@ -74,7 +74,7 @@ class Transfers:
 
     async def brought(self, grant: Grant, incoming: Incoming, name: str) -> str:
         """Keep what a station brought; its uid. Raises ``Spent``, and then nothing stays."""
-        try:
+        with incoming:
             stored = await asyncio.to_thread(incoming.finish)
             at = self.ctx.clock.now()
 
@@ -88,7 +88,4 @@ class Transfers:
                 db.event("files.uploaded", grant.station, {"file": stored.uid, "size": stored.size})
 
             await self.ctx.journal.write(keep)
-        except BaseException:
-            incoming.discard()
-            raise
         return stored.uid

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ftplib
 import io
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -141,16 +142,15 @@ class Files:
 def _login(location: str) -> ftplib.FTP:
     """An FTP session with what a URL says; FTPS encrypts both channels and checks no certificate."""
     parts = urlsplit(location)
-    ftp = ftplib.FTP_TLS() if parts.scheme == "ftps" else ftplib.FTP()  # noqa: S321 - what stations speak
-    try:
+    with ExitStack() as stack:
+        secure = parts.scheme == "ftps"
+        ftp = stack.enter_context(ftplib.FTP_TLS() if secure else ftplib.FTP())  # noqa: S321 - what stations speak
         ftp.connect(parts.hostname or "", parts.port or 21, timeout=TRANSFER_S)
         ftp.login(unquote(parts.username or ""), unquote(parts.password or ""))
         if isinstance(ftp, ftplib.FTP_TLS):
             ftp.prot_p()
-    except BaseException:
-        ftp.close()
-        raise
-    return ftp
+        stack.pop_all()
+        return ftp
 
 
 def _store(location: str, data: bytes) -> None:
