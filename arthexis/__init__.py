@@ -46,13 +46,14 @@ if TYPE_CHECKING:
     from arthexis.db.events import Event
     from arthexis.db.statements import Connection, Prepared
     from arthexis.db.types import UtcDateTime
-    from arthexis.errors import ArthexisError, ConfigError, DomainError, NotFound, Reject, Unavailable
+    from arthexis.errors import ArthexisError, ConfigError, DomainError, Invalid, NotFound, Reject, Unavailable
     from arthexis.hookspecs import hookimpl
     from arthexis.host import Host
     from arthexis.lifespans import Context
     from arthexis.ocppj.calls import CallFailed
     from arthexis.ocppj.inbound import Call
     from arthexis.operations import Wish
+    from arthexis.services import FileStore, StationConfiguration
     from arthexis.values import Secret
 
 __version__ = "0.1.0"
@@ -94,13 +95,14 @@ _HOMES = {
     "arthexis.db.events": ("Event",),
     "arthexis.db.statements": ("Connection", "Prepared"),
     "arthexis.db.types": ("UtcDateTime",),
-    "arthexis.errors": ("ArthexisError", "ConfigError", "DomainError", "NotFound", "Reject", "Unavailable"),
+    "arthexis.errors": ("ArthexisError", "ConfigError", "DomainError", "Invalid", "NotFound", "Reject", "Unavailable"),
     "arthexis.hookspecs": ("hookimpl",),
     "arthexis.host": ("Host",),
     "arthexis.lifespans": ("Context",),
     "arthexis.ocppj.calls": ("CallFailed",),
     "arthexis.ocppj.inbound": ("Call",),
     "arthexis.operations": ("Wish",),
+    "arthexis.services": ("FileStore", "StationConfiguration"),
     "arthexis.values": ("Secret",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -128,9 +130,11 @@ __all__ = [
     "Ended",
     "Event",
     "Fault",
+    "FileStore",
     "Finding",
     "FollowUp",
     "Host",
+    "Invalid",
     "Job",
     "Message",
     "NotFound",
@@ -146,6 +150,7 @@ __all__ = [
     "Seen",
     "Service",
     "Station",
+    "StationConfiguration",
     "Subscriber",
     "Tables",
     "Unavailable",

@@ -34,6 +34,10 @@ ACCESS: Final = ("viewer", "operator", "administrator")
 _PATH = re.compile(r"(/([A-Za-z0-9._~-]+|{[a-z][a-z0-9_]*}))+").fullmatch
 EVERY: Final = "*"
 """Among the kinds of a subscriber: whatever happens."""
+_PUBLIC_PATH = re.compile(
+    r"/[A-Za-z0-9._~-]+(/([A-Za-z0-9._~-]+|{[a-z][a-z0-9_]*}))*(/{[a-z][a-z0-9_]*:\.\*})?"
+).fullmatch
+_HOSTS_OWN: Final = frozenset({"api", "ocpp", "health", "plain.css"})
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -347,6 +351,11 @@ class Route:
     ``statuses`` are the successful answers and their meaning, ``conflicts`` says that 409 may come,
     ``headers`` explains request headers that are read. ``media`` is what the answer is, where it is not JSON.
     ``refine`` may change the route's operation object before it enters the document of a node.
+
+    ``public`` routes are for those who have no API token, stations above all: they are served at ``path`` itself, not
+    below ``/api/v1``, nobody is asked for a token, and the API document does not show them. Their handler decides
+    itself whom it serves; ``access`` and ``caller`` of its request are empty. The last member of such a path may be
+    written ``{name:.*}``: all that is left, slashes included, and maybe nothing.
     """
 
     method: str
@@ -363,12 +372,15 @@ class Route:
     headers: Mapping[str, str] = field(default_factory=dict)
     media: str = "application/json"
     topic: str = ""
+    public: bool = False
     refine: Callable[[Host, dict[str, Any]], None] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a route that could never be served."""
         _expect("method", self.method in METHODS, f"one of {', '.join(METHODS)}")
-        _expect("path", _PATH(str(self.path)) is not None, "written like /acme/prices/{station}")
+        written = _PUBLIC_PATH if self.public else _PATH
+        _expect("path", written(str(self.path)) is not None, "written like /acme/prices/{station}")
+        _expect("path", not (self.public and self.path.split("/")[1] in _HOSTS_OWN), "none of the host's own")
         _expect(f"handler of {self.path}", _coroutine_function(self.handler), "a coroutine function (async def)")
         _expect("access", self.access in ACCESS, f"one of {', '.join(ACCESS)}")
         named = {f.encode_name for f in msgspec.structs.fields(self.params)} if self.params is not None else None
@@ -378,12 +390,17 @@ class Route:
     @property
     def members(self) -> list[str]:
         """The names of the path's members."""
-        return re.findall(r"{([^}]*)}", self.path)
+        return re.findall(r"{([^}:]*)[^}]*}", self.path)
+
+    @property
+    def place(self) -> str:
+        """Where it is served: a public route at its own path, any other below ``/api/v1``."""
+        return self.path if self.public else f"/api/v1{self.path}"
 
     @property
     def key(self) -> tuple[str, str]:
         """What may exist only once: the method, and the path whatever its members are called."""
-        return self.method, re.sub(r"{[^}]*}", "{}", self.path)
+        return self.method, re.sub(r"{[^}]*}", "{}", self.place)
 
 
 @dataclass(frozen=True, slots=True)

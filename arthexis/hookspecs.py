@@ -99,9 +99,12 @@ def register_data_transfers() -> Iterable[DataTransfer]:  # type: ignore[empty-b
 def register_services() -> Iterable[Service]:  # type: ignore[empty-body]
     """Offer an implementation of one of the interfaces of ``arthexis.services``.
 
+    >>> class Told:
+    ...     def value(self, db, station_id, key):
+    ...         return None
     >>> @hookimpl
     ... def register_services():
-    ...     yield Service(Notifier, MailNotifier())
+    ...     yield Service(StationConfiguration, Told())
     """
 
 
@@ -128,6 +131,8 @@ def register_commands() -> Iterable[Command]:  # type: ignore[empty-body]
 @hookspec
 def register_routes() -> Iterable[Route]:  # type: ignore[empty-body]
     """Add an HTTP route below ``/api/v1``; what it takes and gives stands in the API document.
+
+    A ``public`` one is for those who have no API token: it is served at its own path and stands in no document.
 
     >>> async def prices(request):
     ...     return {"per_kwh": 0.31}

@@ -263,6 +263,11 @@ class Host:
         addresses = lan_addresses() if everywhere else [http.host]
         return [f"ws://{_in_url(a)}:{self.bound_port}/ocpp/{named}" for a in addresses or ["127.0.0.1"]]
 
+    def reachable_url(self, path: str) -> str:
+        """The http(s) URL of a path as stations reach this node: below the public one, where there is one."""
+        socket, _, _ = self.station_urls("<identity>")[0].rpartition("/ocpp/")
+        return socket.replace("ws", "http", 1) + path
+
     @property
     def links(self) -> dict[str, Link]:
         """The open sockets by case-folded identity."""

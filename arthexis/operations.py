@@ -234,6 +234,10 @@ class Operations:
         """The operation's record; raises ``NotFound``."""
         return await self._host.database.read(lambda db: rows.get(db, uid))
 
+    async def of_batch(self, batch: str) -> list[dict[str, Any]]:
+        """The records of the operations that were sent together, or under a name of the sender's own."""
+        return await self._host.database.read(lambda db: rows.rows(db, batch=batch, limit=1000))
+
     async def cancel(self, uid: str) -> dict[str, Any]:
         """End an operation that was not sent yet; raises ``DomainError`` if it was."""
         record = await self.get(uid)

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
+from yarl import URL
 
 import arthexis
-from arthexis import hookspecs
+from arthexis import Route, StationConfiguration, hookspecs
 from arthexis.plugins.states import State
 from arthexis.testing import Node, node, wire
 
@@ -227,6 +228,72 @@ async def test_hook_register_routes(site: Any, tmp_path: Path) -> None:
         assert [name for name, _ in running.faults()] == ["acme"]
     async with node(tmp_path, plugins=[acme], open_mode=False) as running, ClientSession(running.url) as session:
         assert (await session.get(prices)).status == 401
+
+
+PUBLIC = """
+    from aiohttp import web
+
+    async def fetch(request):
+        return web.Response(text=f"{request.params} {request.access!r} {request.caller!r}")
+
+    async def broken(request):
+        raise SystemExit(1)
+
+    @hookimpl
+    def register_routes():
+        yield Route("GET", "/acme/{key}/{rest:.*}", fetch, public=True)
+        yield Route("POST", "/acme/{key}/{rest:.*}", broken, public=True)
+        yield Route("GET", "/acme/prices", fetch, access="viewer")
+"""
+
+
+@pytest.mark.parametrize("open_mode", [True, False])
+async def test_a_public_route_is_served_at_its_own_path_without_a_token(
+    site: Any, tmp_path: Path, open_mode: bool
+) -> None:
+    acme = site.add(source(PUBLIC))
+    async with (
+        node(tmp_path, plugins=[acme], open_mode=open_mode) as running,
+        ClientSession(running.url) as session,
+    ):
+        for path, rest in (("/acme/k/a/b%20c", "a/b c"), ("/acme/k/", ""), ("/acme/k//x", "/x")):
+            async with session.get(URL(running.url + path, encoded=True)) as response:
+                assert await response.text() == f"{{'key': 'k', 'rest': {rest!r}}} '' ''"
+        assert (await session.head("/acme/k/a")).status == 200
+        assert (await session.put("/acme/k/a")).status == 405
+        assert (await session.post("/acme/k/a")).status == 500
+        assert [name for name, _ in running.faults()] == ["acme"]
+        assert (await session.get("/api/v1/acme/k/a")).status == 404
+        foreign = await session.get("/acme/k/a", headers={"Host": "evil.example"})
+        assert foreign.status == (403 if open_mode else 200)
+        token = (await running.ask("tokens.add", name="t", access="viewer"))["token"]
+        async with session.get("/api/openapi.json", headers={"Authorization": f"Bearer {token}"}) as response:
+            assert [path for path in (await response.json())["paths"] if "acme" in path] == ["/api/v1/acme/prices"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/x", "/ocpp/x", "/health", "/plain.css", "/{any}", "/", "/a/{b:.*}/c"])
+async def test_a_public_route_takes_none_of_the_hosts_own_paths(path: str) -> None:
+    async def fetch(_request: Any) -> None:
+        return None
+
+    with pytest.raises(TypeError, match="path must be"):
+        Route("GET", path, fetch, public=True)
+
+
+@pytest.mark.plugins(OCPP)
+async def test_a_service_tells_what_a_station_said_of_its_configuration(host: Node) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await cp.boot()
+        row = host.host.links["cp-1"].station.row
+        told = host.host.service(StationConfiguration)
+        assert told is not None
+        answer = {"configurationKey": [{"key": "FileKey", "readonly": True, "value": "FTP"}], "unknownKey": ["Other"]}
+        asked = asyncio.create_task(host.ask("operations.send", station="CP-1", action="GetConfiguration", wait=5.0))
+        frame = await cp.hear()
+        await cp.say([3, frame[1], answer])
+        await asked
+        assert await host.host.database.read(lambda db: told.value(db, row, "filekey")) == "FTP"
+        assert await host.host.database.read(lambda db: told.value(db, row, "Other")) is None
 
 
 async def test_hook_register_subscribers(site: Any, tmp_path: Path) -> None:

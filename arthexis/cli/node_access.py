@@ -59,6 +59,33 @@ def ask(name: str, /, **parameters: Any) -> Any:
     return over_http(control, name, given) if control is not None else _on_files(name, given)
 
 
+def call_api(
+    method: str, path: str, body: Any = None, *, file: Path | None = None, patience_s: float = LONG_TIMEOUT_S
+) -> Any:
+    """Ask a route of the running node, below ``/api/v1``; its answer's value, or its bytes where that is no JSON.
+
+    For commands of plugins, whose routes exist only while a node runs: ``call_api("GET", "/acme/prices")``. ``body`` is
+    sent as JSON, ``file`` as it is; ``patience_s`` is how long it may take. Raises ``ArthexisError``.
+    """
+    control = running(config.home())
+    if control is None:
+        raise Unavailable("no node is running", place=str(config.home()), cure="Start it with `arthexis start`")
+    if file is not None:
+        with file.open("rb") as content:
+            return _called(control, method, path, content, "application/octet-stream", patience_s)
+    sent = msgspec.json.encode(body) if body is not None else None
+    return _called(control, method, path, sent, "application/json", patience_s)
+
+
+def _called(control: Control, method: str, path: str, body: Any, kind: str, patience_s: float) -> Any:
+    headers = {"Authorization": f"Bearer {control.token}", **({"Content-Type": kind} if body is not None else {})}
+    response, content = _exchanged(control, method, f"/api/v1{path}", body, headers, patience_s)
+    if response.status >= 400:
+        raise _told(content, response.status)
+    is_json = (response.getheader("Content-Type") or "").startswith("application/json")
+    return msgspec.json.decode(content) if is_json else content or None
+
+
 def node_url() -> str | None:
     """``http://127.0.0.1:<port>`` of the node that runs on this data folder, or None."""
     control = running(config.home())
@@ -79,45 +106,33 @@ def running(folder: Path) -> Control | None:
     return control
 
 
-def call_api(method: str, path: str, body: Any = None, *, patience_s: float = LONG_TIMEOUT_S) -> Any:
-    """Ask the running node below ``/api/v1``, with every right; the JSON it answers. Raises ``ArthexisError``.
-
-    For commands of plugins, whose routes exist only while a node runs: ``call_api("GET", "/acme/prices")``.
-    ``patience_s`` is how long it may take.
-    """
-    control = running(config.home())
-    if control is None:
-        raise Unavailable("no node is running", place=str(config.home()), cure="Start it: arthexis start")
-    return _over_http(control, method, path, body, patience_s)
-
-
 def over_http(control: Control, name: str, parameters: dict[str, Any]) -> Any:
     """Ask the running node."""
     patience_s = (LONG_TIMEOUT_S if name in LONG else TIMEOUT_S) + float(parameters.get("wait", 0.0))
-    return _over_http(control, "POST", f"/control/{name}", parameters, patience_s)
+    headers = {"Authorization": f"Bearer {control.token}", "Content-Type": "application/json"}
+    content = msgspec.json.encode(parameters)
+    response, body = _exchanged(control, "POST", f"/api/v1/control/{name}", content, headers, patience_s)
+    if response.status >= 400:
+        raise _told(body, response.status)
+    return msgspec.json.decode(body)
 
 
-def _over_http(control: Control, method: str, path: str, body: Any, patience_s: float) -> Any:
+def _exchanged(
+    control: Control, method: str, path: str, body: Any, headers: dict[str, str], patience_s: float
+) -> tuple[http.client.HTTPResponse, bytes]:
+    """One request and the whole answer to it; ``Unavailable`` where none comes."""
     where = urlsplit(control.url)
     connection = http.client.HTTPConnection(where.hostname or "127.0.0.1", where.port, timeout=patience_s)
     try:
-        connection.request(
-            method,
-            f"/api/v1{path}",
-            msgspec.json.encode(body) if body is not None else None,
-            {"Authorization": f"Bearer {control.token}", "Content-Type": "application/json"},
-        )
+        connection.request(method, path, body, headers)
         response = connection.getresponse()
-        answer = response.read()
+        return response, response.read()
     except (OSError, http.client.HTTPException) as error:
         said = str(error) or type(error).__name__
         cure = f"See its log; if it hangs, end process {control.pid}"
         raise Unavailable(f"the node does not answer: {said}", place=control.url, cure=cure) from None
     finally:
         connection.close()
-    if response.status >= 400:
-        raise _told(answer, response.status)
-    return msgspec.json.decode(answer) if answer else None
 
 
 def _told(body: bytes, status: int) -> ArthexisError:

@@ -21,6 +21,7 @@ T = TypeVar("T")
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Real-IP")
 CONTROL = Grant("administrator", "command line")
 OPEN = Grant("administrator", "open mode")
+NOBODY = Grant("", "")
 
 
 def foreign(request: web.Request) -> str | None:

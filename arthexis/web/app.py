@@ -65,11 +65,10 @@ def application(host: Host, control_token: str, stop: Callable[[], None]) -> web
 
 
 def _add(app: web.Application, route: Route, handler: Handler) -> None:
-    path = f"{API}{route.path}"
     if route.method == "GET":
-        app.router.add_get(path, handler, allow_head=route.media == "application/json")
+        app.router.add_get(route.place, handler, allow_head=route.public or route.media == "application/json")
     else:
-        app.router.add_route(route.method, path, handler)
+        app.router.add_route(route.method, route.place, handler)
 
 
 class Pages:
@@ -200,7 +199,7 @@ def _free(host: Host) -> list[tuple[Plugin, Route]]:
     taken = {route.key for route in ROUTES}
     found = []
     for plugin, route in host.composition.routes:
-        if route.key in taken or route.path.startswith("/control/"):
+        if route.key in taken or route.place.startswith(f"{API}/control/"):
             host.contain.count(plugin, PluginError(f"route {route.method} {route.path} is the host's own"))
         else:
             found.append((plugin, route))

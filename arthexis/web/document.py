@@ -23,11 +23,11 @@ def document(host: Host, own: Iterable[Route], contributed: Iterable[tuple[Plugi
     """The document; a plugin whose types cannot be described is counted and its routes stay without them."""
     from arthexis import __version__
 
-    routes = list(own) + [_describable(host, plugin, route) for plugin, route in contributed]
+    routes = list(own) + [_describable(host, plugin, route) for plugin, route in contributed if not route.public]
     known = Schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(f"/api/v1{route.path}", {})[route.method.lower()] = _operation(host, route, known)
+        paths.setdefault(route.place, {})[route.method.lower()] = _operation(host, route, known)
     topics = dict.fromkeys(route.topic for route in routes)
     return {
         "openapi": "3.1.0",

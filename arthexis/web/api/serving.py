@@ -13,7 +13,7 @@ from arthexis.errors import ArthexisError, PluginError, Unavailable
 from arthexis.host import Host
 from arthexis.plugins.contain import outcome
 from arthexis.plugins.states import Plugin
-from arthexis.web.access import Door
+from arthexis.web.access import NOBODY, Door
 from arthexis.web.api import reading
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -29,7 +29,7 @@ def served(host: Host, door: Door, route: Route, work: Work) -> Handler:
     usual = min(route.statuses)
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        granted = await door.admit(request, route.access)
+        granted = NOBODY if route.public else await door.admit(request, route.access)
         params = parameters(request)
         content = await body(request) if body is not None else None
         return answered(

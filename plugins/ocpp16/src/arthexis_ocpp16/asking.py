@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -9,6 +10,9 @@ from urllib.parse import urlsplit
 from arthexis import DomainError, Event, FollowUp, Host, Seen, Wish
 
 ACCEPTED: Final = frozenset({"Accepted"})
+MASK: Final = "***"
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*:)[^@/\s]+@")
+_SECRET_SEGMENT = re.compile(r"(?<=/)[A-Za-z0-9_-]{32,}(?=/)")
 SCHEMES: Final = frozenset({"http", "https", "ftp", "ftps", "sftp"})
 
 
@@ -46,6 +50,13 @@ async def answer_of(
         record = await host.operations.wait(uid, 600.0)
         if record["final"]:
             return record
+
+
+def without_secrets(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A request with its location as it may be kept: without a password, and without what opens it in its path."""
+    location = str(payload.get("location", ""))
+    shown = _SECRET_SEGMENT.sub(MASK, _PASSWORD.sub(rf"\1{MASK}@", location))
+    return payload if shown == location else {**payload, "location": shown}
 
 
 def progress(kind: str, last: Mapping[str, str], within_s: float) -> FollowUp:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from arthexis import Operation, hookimpl
-from arthexis_ocpp16.asking import progress, reachable
+from arthexis_ocpp16.asking import progress, reachable, without_secrets
 from arthexis_ocpp16.messages import GetDiagnostics
 
 LAST = {"Uploaded": "uploaded", "UploadFailed": "the upload failed"}
@@ -31,5 +31,6 @@ def register_operations() -> Iterable[Operation]:
             "stopTime": "Until when, UTC",
         },
         check=check,
+        shown=without_secrets,
         follow_up=progress("diagnostics.status", LAST, UPLOAD_WITHIN_S),
     )

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from arthexis import Fault, Protocol, Tables, hookimpl
+from arthexis import Connection, Fault, Protocol, Service, StationConfiguration, Tables, hookimpl
+from arthexis_ocpp16 import configuration
 from arthexis_ocpp16.messages import MESSAGES
 from arthexis_ocpp16.tables import metadata
 
@@ -191,3 +192,17 @@ def register_protocols() -> Iterable[Protocol]:
 def register_tables() -> Iterable[Tables]:
     """Bring the tables of this distribution."""
     yield Tables(metadata, "arthexis_ocpp16:migrations")
+
+
+class ConfigurationSeen:
+    """The keys of stations as this distribution keeps them (a ``StationConfiguration``)."""
+
+    def value(self, db: Connection, station_id: int, key: str) -> str | None:
+        """A key's value as last seen, or None."""
+        return configuration.value(db, station_id, key)
+
+
+@hookimpl
+def register_services() -> Iterable[Service]:
+    """Tell other plugins what stations said of their configuration."""
+    yield Service(StationConfiguration, ConfigurationSeen())

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from arthexis import Asked, Connection, Operation, format_utc, hookimpl
-from arthexis_ocpp16.asking import progress, reachable
+from arthexis_ocpp16.asking import progress, reachable, without_secrets
 from arthexis_ocpp16.messages import UpdateFirmware
 
 LAST = {
@@ -45,5 +45,6 @@ def register_operations() -> Iterable[Operation]:
         dangerous=True,
         fill=fill,
         check=check,
+        shown=without_secrets,
         follow_up=progress("firmware.status", LAST, INSTALL_WITHIN_S),
     )

@@ -29,7 +29,7 @@ from arthexis_simulator.local_list import LocalList
 from arthexis_simulator.outbox import Outbox
 from arthexis_simulator.profiles import TX, Profiles
 from arthexis_simulator.session import Session
-from arthexis_simulator.wire import Frame, Socket, connect, station_url
+from arthexis_simulator.wire import Frame, Socket, calls, connect, station_url
 
 FIRST_RETRY_S = 0.2
 LONGEST_RETRY_S = 5.0
@@ -236,8 +236,11 @@ class Station:
 
     def sent(self, action: str) -> list[dict[str, Any]]:
         """The payloads of all CALLs of this action that the station has sent, in order."""
-        calls = (frame.message for frame in self.log if frame.direction == ">" and f'"{action}"' in frame.text)
-        return [call[3] for call in calls if isinstance(call, list) and call[0] == 2 and call[2] == action]
+        return calls(self.log, ">", action)
+
+    def got(self, action: str) -> list[dict[str, Any]]:
+        """The payloads of all CALLs of this action that the station was sent, in order."""
+        return calls(self.log, "<", action)
 
     async def expect_sent(self, action: str, times: int = 1, timeout_s: float = EXPECT_S) -> dict[str, Any]:
         """Wait until the station has sent this action so often; the payload of the last. Raises ``TimeoutError``."""
@@ -708,13 +711,8 @@ class Station:
 
 
 def _boot_fields(identity: str, vendor: str, model: str) -> dict[str, Any]:
-    return {
-        "charge_point_vendor": vendor,
-        "charge_point_model": model,
-        "charge_point_serial_number": identity[:25],
-        "firmware_version": "1.0.0",
-        "meter_type": "simulated",
-    }
+    told = {"charge_point_vendor": vendor, "charge_point_model": model, "charge_point_serial_number": identity[:25]}
+    return {**told, "firmware_version": "1.0.0", "meter_type": "simulated"}
 
 
 MEASURED = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +32,12 @@ class Frame:
             return json.loads(self.text)
         except ValueError:
             return None
+
+
+def calls(log: Iterable[Frame], direction: str, action: str) -> list[dict[str, Any]]:
+    """The payloads of all CALLs of an action in a log that went into this direction, in order."""
+    found = (frame.message for frame in log if frame.direction == direction and f'"{action}"' in frame.text)
+    return [call[3] for call in found if isinstance(call, list) and call[0] == 2 and call[2] == action]
 
 
 def station_url(url: str, identity: str) -> str:
