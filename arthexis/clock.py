@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+SECOND: Final = len('"2026-11-23T20:05:17')
+MILLISECOND: Final = len('"2026-11-23T20:05:17.123')
+encode = msgspec.json.Encoder().encode
 
 
 class Clock:
@@ -15,7 +22,8 @@ class Clock:
 
     def now_text(self) -> str:
         """The moment as OCPP wants it: ISO 8601, UTC, milliseconds, ``Z``."""
-        return self.now().isoformat(timespec="milliseconds")[:-6] + "Z"
+        text = encode(self.now()).decode()
+        return f"{text[1:MILLISECOND]}Z" if text[SECOND] == "." else f"{text[1:SECOND]}.000Z"
 
     def monotonic(self) -> float:
         """Seconds that never jump; only differences mean anything."""

@@ -49,6 +49,7 @@ class Plan:
     keys: bool = False
     boots: bool = True
     first: int = 0
+    hold_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -230,6 +231,7 @@ class Run:
             await self.measure(done)
         if self.plan.pid is not None:
             done.rss_after_kib = rss_kib(self.plan.pid)
+        await asyncio.sleep(self.plan.hold_s)
         await self.end()
         done.faults, done.shown = dict(self.faults), self.shown
         return done
@@ -336,6 +338,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--warmup", dest="warmup_s", type=float, default=1.0)
     parser.add_argument("--pid", type=int, help="the server's process")
     parser.add_argument("--keys", action="store_true", help="present each station's key")
+    parser.add_argument("--hold", dest="hold_s", type=float, default=0.0, help="seconds to stay connected at the end")
     parser.add_argument("--no-boot", dest="boots", action="store_false")
     outcome = play(Plan(**vars(parser.parse_args(arguments))))
     print(json.dumps({**asdict(outcome), "us_per_message": outcome.us_per_message}))

@@ -196,7 +196,7 @@ async def test_a_fault_of_our_own_in_a_link_frees_its_place(host: Node, monkeypa
         raise RuntimeError("a fault of our own")
 
     async with wire(host.station_url("CP-1")) as cp:
-        monkeypatch.setattr(Link, "_text", breaks)
+        monkeypatch.setattr(Link, "_answer", breaks)
         await cp.say([2, "1", "Heartbeat", {}])
         await gone(host)
     monkeypatch.undo()
@@ -294,7 +294,7 @@ async def test_the_ring_of_answers_is_bounded(host: Node, cp: Wire) -> None:
     for number in range(200):
         await cp.result("Heartbeat", message_id=f"h{number}")
         await cp.call("DataTransfer", {"vendorId": "v", "data": "x" * 10_000}, message_id=f"d{number}")
-    kept = host.host.links["cp-1"]._replies._ring
+    kept = host.host.links["cp-1"]._replies.ring
     assert len(kept) <= 4
     assert sum(len(frame) for frame, _, _ in kept.values()) <= 4 * 4096
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam as bind
 
@@ -41,8 +41,7 @@ CURRENT = Prepared(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True, gc=False):
     """A status as a connector reported it; ``at`` is None where the station named no time or a mad one."""
 
     connector: int

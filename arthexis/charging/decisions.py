@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
+from msgspec import Struct
+
 RegistrationStatus = Literal["Accepted", "Pending", "Rejected"]
 AuthorizationStatus = Literal["Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"]
 REGISTRATION: Final = get_args(RegistrationStatus)
@@ -42,8 +44,7 @@ class Registration:
             raise ValueError(f"registration {self.status!r} is none of {', '.join(REGISTRATION)}")
 
 
-@dataclass(frozen=True, slots=True)
-class Authorization:
+class Authorization(Struct, frozen=True, gc=False):
     """What a station is told of an id tag."""
 
     status: AuthorizationStatus

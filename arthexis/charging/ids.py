@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 
 MAX_IDENTITY = 48
 TRANSACTION_IDS = range(1, 2**31)
@@ -36,7 +35,5 @@ def uuid7(milliseconds: int | None = None) -> str:
     """A UUID of version 7 (RFC 9562 §5.7): sortable by time, unique across nodes."""
     stamp = time.time_ns() // 1_000_000 if milliseconds is None else milliseconds
     tail = int.from_bytes(os.urandom(10))
-    value = (stamp & (1 << 48) - 1) << 80 | tail
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(uuid.UUID(int=value))
+    text = f"{(stamp & (1 << 48) - 1) << 80 | tail & ~(0xF << 76) & ~(3 << 62) | 7 << 76 | 2 << 62:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

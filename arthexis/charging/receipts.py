@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
 
-@dataclass(slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, gc=False):
     """A message as it arrived. ``absent`` names members that stand in the payload only because they must.
 
     ``verbatim`` has the text of those that the payload holds clipped or not at all; both go by dotted wire paths.

@@ -13,7 +13,8 @@ class Station:
     """A charge point: ``id`` is its identity as the operator wrote it, ``key`` its row (None: not approved yet).
 
     ``registration`` is what its last boot was answered, ``held`` what an operator wants it to be answered instead of
-    Accepted. ``strict`` tells whether its frames are mended; ``zone`` is the one of its timestamps that name none.
+    Accepted. ``strict`` tells whether its frames are mended; ``zone`` is the one of its timestamps that name none;
+    ``charging`` the latest transaction of its own that it sent meter values of.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Station:
     zone: tzinfo = UTC
     authenticated: bool = False
     held: RegistrationStatus | None = None
+    charging: int = 0
 
     @property
     def known(self) -> bool:

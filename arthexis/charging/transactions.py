@@ -5,7 +5,6 @@ The same start or stop sent again finds its own row by content, whatever its mes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -135,8 +134,7 @@ CLOSE = Prepared(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True, gc=False):
     """What a station says of a start; ``meter_start_wh`` is None where it named no register.
 
     ``id_tag`` is the tag as presented, however long: the row keeps its start, the whole of it is compared.
@@ -150,8 +148,7 @@ class Start:
     reservation_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True, gc=False):
     """What a station says of a stop; ``transaction_id`` may be 0, -1 or one that was never given."""
 
     transaction_id: int

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from arthexis.contributions import Action, Fault, Message, Protocol
+from arthexis.ocppj.frames import Whole, whole
 from arthexis.plugins.states import Plugin
 
 OCPPJ_ERRORS = {
@@ -40,11 +41,12 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What one subprotocol understands on this node."""
+    """What one subprotocol understands on this node; ``wholes`` reads frame and request at once, by action."""
 
     protocol: Protocol
     ready: dict[str, Ready] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
+    wholes: dict[bytes, Whole] = field(default_factory=dict)
 
     def fault_of(self, action: str) -> Fault:
         """Why an action that is not ready is refused: known to the protocol and off, or unknown."""
@@ -68,6 +70,7 @@ def dialects(protocols: Iterable[Protocol], actions: Iterable[tuple[Plugin, Acti
         dialect = found.get(action.protocol)
         if dialect is not None and action.name in dialect.messages:
             dialect.ready[action.name] = _ready(dialect, plugin, action)
+            dialect.wholes[action.name.encode()] = whole(dialect.messages[action.name].request)
     return found or {BARE.protocol.subprotocol: BARE}
 
 

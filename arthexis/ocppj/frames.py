@@ -7,6 +7,7 @@ Nothing here raises: what cannot be read comes back as ``Unreadable``.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -23,20 +24,27 @@ ERROR: Final = 4
 MAX_ID: Final = 36
 MAX_MENDED_ID: Final = 255
 READ_FAILURES: Final = (msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError)
+UNREAD: Final = (*READ_FAILURES, LookupError)
 
 _call = msgspec.json.Decoder(tuple[int, str, str, msgspec.Raw]).decode
+Whole = Callable[[bytes], tuple[int, str, str, Any]]
+"""Reads a CALL together with its request; raises one of ``READ_FAILURES``."""
+
 _any = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _value = msgspec.json.Decoder().decode
 _head = re.compile(rb'\s*\[\s*([234])\s*,\s*(?:"([ !#-[\]-~]{1,36})"|(-?\d{1,18}))\s*,\s*(?:"([A-Za-z]{1,50})")?').match
 encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
-class Call(Receipt):
-    """A CALL with its receipt; ``payload`` is still JSON, ``wire_id`` the id as the station wrote it (text or int)."""
+class Call(Receipt, gc=False):
+    """A CALL with its receipt; ``wire_id`` is the id as the station wrote it (text or int).
+
+    ``said`` is the request where it was read at once with the frame, else None and ``payload`` is still JSON.
+    """
 
     wire_id: Any = None
     payload: bytes = b"{}"
+    said: Any = None
 
 
 @dataclass(slots=True)
@@ -68,6 +76,20 @@ class Unreadable:
 
 
 Frame = Call | Result | Error | Unreadable
+
+
+def read_whole(data: bytes, received_at: datetime, wholes: Mapping[bytes, Whole]) -> Call | None:
+    """A CALL read with its request in one step, where it is written as nearly all stations write it; else None.
+
+    Every text in it was read, so that it is UTF-8. ``wholes`` has the actions that can be read like this.
+    """
+    try:
+        kind, wire_id, action, said = wholes[data.split(b'"', 4)[3]](data)
+    except UNREAD:
+        return None
+    if kind != CALL or len(wire_id) > MAX_ID:
+        return None
+    return Call(received_at, data, wire_id, action, (), NOTHING_ABSENT, None, wire_id, b"", said)
 
 
 def read(data: bytes, received_at: datetime, *, strict: bool) -> Frame:
@@ -173,6 +195,11 @@ def _envelope(reason: str, wire_id: Any, action: Any) -> Unreadable:
 def _error_tail(values: list[Any]) -> tuple[str, str, Any]:
     code, description, details = [*values, "", "", {}][:3] if len(values) < 3 else values
     return str(code), str(description), details
+
+
+def whole(request: type[msgspec.Struct]) -> Whole:
+    """What reads a CALL with this request in one step."""
+    return msgspec.json.Decoder(tuple[int, str, str, request]).decode  # type: ignore[valid-type]
 
 
 def result(wire_id: Any, answer: Any) -> bytes:

@@ -205,18 +205,15 @@ class Gate:
             await ws.close(code=POLICY, message=b"no subprotocol in common")
             return ws
         link = Link(self.host, ws, request.protocol, station, dialect, self.host.remote_of(request))
-        if self._take_over(link):
-            await self._run(link)
-        else:
+        if not self._take_over(link):
             await ws.close(code=POLICY, message=b"a station with a key has this identity")
-        return ws
-
-    async def _run(self, link: Link) -> None:
+            return ws
         reason = "the node ended the connection"
         try:
             reason = await link.run()
         finally:
             self.leave(link, reason)
+        return ws
 
     def choose(self, names: list[str], station: Station) -> tuple[Dialect | None, str | None]:
         """The dialect to speak and the name to answer: the first offered that is known, whatever its case.
@@ -300,8 +297,11 @@ def _is_handshake(request: web.Request) -> bool:
 def _told(request: web.Request, agreed: str | None) -> BaseRequest:
     """The request as the library must see it: with our choice as the only subprotocol that it offers.
 
-    Some stations forget ``Connection: Upgrade``; that they ask for a WebSocket is clear enough.
+    Some stations forget ``Connection: Upgrade``; that they ask for a WebSocket is clear enough. Most say all of it
+    themselves: both requests would be kept as long as the socket, 2 KiB for each station.
     """
+    if request._message.upgrade and request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, []) == [agreed]:
+        return request
     headers = CIMultiDict(request.headers)
     headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
     if agreed:

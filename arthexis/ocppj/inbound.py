@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from msgspec import Struct
+
 from arthexis.charging.messages import INSERT as LOG
+from arthexis.charging.times import parse_utc
 from arthexis.db.statements import Connection
 from arthexis.ocppj import frames
 
@@ -23,20 +26,19 @@ P = TypeVar("P")
 T = TypeVar("T")
 
 
-class Call(Generic[P]):
-    """One CALL: its decoded ``payload``, its ``record`` (raw frame, receipt time, repairs), and the node around it."""
+class Call(Struct, Generic[P], gc=False):
+    """One CALL: its decoded ``payload``, its ``record`` (raw frame, receipt time, repairs), and the node around it.
 
-    __slots__ = ("_link", "_ready", "host", "payload", "record", "reply", "stored")
+    A Struct, because one is made for each message; ``stored`` and ``reply`` are the link's notes on what was written.
+    """
 
-    def __init__(self, link: Link, ready: Ready, payload: P, record: frames.Call) -> None:
-        """Made by the link for each CALL."""
-        self._link = link
-        self._ready = ready
-        self.host: Host = link.host
-        self.payload = payload
-        self.record: frames.Call = record
-        self.stored = False
-        self.reply: tuple[Any, bytes] | None = None
+    _link: Link
+    _ready: Ready
+    payload: P
+    record: frames.Call
+    host: Host
+    stored: bool = False
+    reply: tuple[Any, bytes] | None = None
 
     @property
     def station(self) -> Station:
@@ -64,21 +66,21 @@ class Call(Generic[P]):
         Where ``fn`` returns the answer itself, that is put on record in the same commit too.
         """
         self.stored = True
-        row = self._link.log_row(self.record)
-        if row is None:
-            return self.host.journal.write(fn)
-        response = self._ready.response
+        record, journal = self.record, self.host.journal
+        if not self.host.log_messages and not record.repairs:
+            return journal.write(fn)
+        response, row_of = self._ready.response, self._link.row
 
         def both(db: Connection) -> T:
             value = fn(db)
+            row = row_of(record)
             if type(value) is response:
-                answer = frames.result(self.record.wire_id, value)
+                answer = row["answer"] = frames.result(record.wire_id, value)
                 self.reply = (value, answer)
-                row["answer"] = answer
             db.gather(LOG, row)
             return value
 
-        return self.host.journal.write(both)
+        return journal.write(both)
 
     def answer(self, **members: Any) -> Any:
         """The answer Struct of this action, from its members in Python's spelling."""
@@ -86,7 +88,7 @@ class Call(Generic[P]):
 
     def time(self, text: str) -> datetime | None:
         """A time that the station wrote, in UTC; None where it is none. A missing zone is the station's own."""
-        return self._link.time(text)
+        return parse_utc(text, self._link.station.zone)
 
     async def ask(self, action: str, payload: Any, timeout_s: float | None = None) -> dict[str, Any]:
         """Send a CALL to the station from within a handler; raises ``CallFailed``."""

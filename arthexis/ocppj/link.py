@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -19,7 +17,6 @@ from aiohttp import ClientConnectionResetError, WSMsgType, web
 from arthexis.charging.messages import INSERT as LOG
 from arthexis.charging.receipts import Receipt
 from arthexis.charging.station import Station
-from arthexis.charging.times import parse_utc
 from arthexis.contributions import Fault
 from arthexis.errors import Unavailable
 from arthexis.ocppj import frames
@@ -70,6 +67,7 @@ class Link:
         "_finished",
         "_flow",
         "_limits",
+        "_over",
         "_reader",
         "_replies",
         "_stuck_since",
@@ -118,10 +116,11 @@ class Link:
         self._tokens = float(self._limits.frames_burst)
         self._counted_at = self.heard
         self._replies = Replies()
-        self._waiting: deque[frames.Call] = deque()
+        self._waiting: list[frames.Call] = []
         self._reader: asyncio.Task[Any] | None = None
         self._answering: asyncio.Task[Any] | None = None
-        self._finished: asyncio.Future[None] = host.loop.create_future()
+        self._over = False
+        self._finished: asyncio.Future[None] | None = None
         self._closing: str | None = None
 
     # ------------------------------------------------------------------ reading
@@ -130,10 +129,19 @@ class Link:
         """Read until the socket ends; why it ended."""
         try:
             await self._read()
-            await self._finished
+            if not self._over:
+                await self._ending()
         finally:
             self.calls.gone(self._closing or "the station's connection is gone")
         return self._closing or f"closed ({self.ws.close_code})"
+
+    def _ending(self) -> asyncio.Future[None]:
+        """Done when the socket has ended; made only where somebody waits for it."""
+        if self._finished is None:
+            self._finished = self.host.loop.create_future()
+            if self._over:
+                self._finished.set_result(None)
+        return self._finished
 
     def hand_over(self) -> None:
         """Let another task read on, because the one that reads is busy answering."""
@@ -142,17 +150,37 @@ class Link:
 
     async def _read(self) -> None:
         me = self._reader = asyncio.current_task()
-        receive = self.ws.receive
+        receive, waiting = self.ws.receive, self._waiting
+        now, wholes = self.host.clock.now, self.dialect.wholes
         try:
             while self._reader is me:
                 message = await receive()
                 if message.type is TEXT and self._closing is None:
-                    await self._text(message.data, me)
+                    data = message.data
+                    self.heard = self._time()
+                    self._tokens -= 1 + (len(data) >> PAGE_BITS)
+                    if self._tokens < 0 or len(waiting) >= MOST_WAITING:
+                        await self._hold_back()
+                    frame = frames.read_whole(data, now(), wholes) or await self._look_again(data)
+                    if frame is None:
+                        continue
+                    if self._answering is not None:
+                        waiting.append(frame)
+                    else:
+                        self._answering = me
+                        await self._answer(frame, self.heard)
+                        while waiting:
+                            await self._answer(waiting.pop(0), self._time())
+                        self._answering = None
                 elif not await self._control(message):
                     break
         finally:
-            if self._reader is me and not self._finished.done():
-                self._finished.set_result(None)
+            if self._answering is me:
+                self._answering = None
+            if self._reader is me:
+                self._over = True
+                if self._finished is not None and not self._finished.done():
+                    self._finished.set_result(None)
 
     async def _control(self, message: Any) -> bool:
         """Take a message that is no text; False if it was the last. A ping or pong shows that the station lives."""
@@ -176,29 +204,6 @@ class Link:
         if self._tokens < 0 or len(self._waiting) >= MOST_WAITING:
             await self._hold_back()
 
-    async def _text(self, data: bytes, me: asyncio.Task[Any] | None) -> None:
-        """Take one text message."""
-        if not data.isascii() and not _is_text(data):
-            await self.close(CLOSE_TEXT, "not UTF-8")
-            return
-        self.heard = self._time()
-        self._tokens -= 1 + (len(data) >> PAGE_BITS)
-        if self._tokens < 0 or len(self._waiting) >= MOST_WAITING:
-            await self._hold_back()
-        frame = frames.read(data, self.host.clock.now(), strict=self.station.strict)
-        if type(frame) is not frames.Call:
-            await self._other(frame, data)
-        elif self._answering is not None:
-            self._waiting.append(frame)
-        else:
-            self._answering = me
-            try:
-                await self._answer(frame, self.heard)
-                while self._waiting:
-                    await self._answer(self._waiting.popleft(), self._time())
-            finally:
-                self._answering = None
-
     async def _hold_back(self) -> None:
         """Read no more for a while: a station that floods is slowed down, and nothing it sent is dropped."""
         limits, now = self._limits, self.heard
@@ -208,6 +213,17 @@ class Link:
             await asyncio.sleep(-self._tokens / limits.frames_per_s)
         while len(self._waiting) >= MOST_WAITING:
             await asyncio.sleep(CROWDED_S)
+
+    async def _look_again(self, data: bytes) -> frames.Call | None:
+        """The CALL of a message that is not written as most are; anything else that it may be is dealt with here."""
+        if not data.isascii() and not _is_text(data):
+            await self.close(CLOSE_TEXT, "not UTF-8")
+            return None
+        frame = frames.read(data, self.host.clock.now(), strict=self.station.strict)
+        if isinstance(frame, frames.Call):
+            return frame
+        await self._other(frame, data)
+        return None
 
     async def _other(self, frame: frames.Frame, data: bytes) -> None:
         """An answer to a CALL of ours, or something that is no frame at all."""
@@ -240,26 +256,43 @@ class Link:
     async def _answer(self, frame: frames.Call, now: float) -> None:
         """Answer one CALL: with the bytes of its first answer if it was sent again, else by its action.
 
-        Only what was done is remembered: a CALL that was refused or failed may go well the next time.
+        Only what was done is remembered: a CALL that was refused or failed may go well the next time. Everything that
+        the handler wrote is committed before the answer is sent.
         """
         self.busy_since = now
-        wire = self._replies.find(frame.wire_id, frame.frame, now)
+        replies = self._replies
+        wire = replies.find(frame.wire_id, frame.frame, now) if frame.wire_id in replies.ring else None
         if wire is not None:
             self.log(frame.frame, wire, frame.message_id, frame.action)
         elif (ready := self.dialect.ready.get(frame.action)) is None:
             wire = self._unready(frame)
         else:
+            host = self.host
             try:
-                wire = await self._handled(ready, frame)
+                if frame.said is not None and self.station.registration == "Accepted":
+                    call: Call[Any] | _Fault = Call(self, ready, frame.said, frame, host)
+                else:
+                    call = self._call(ready, frame)
+                if isinstance(call, _Fault):
+                    wire = await self._refused(ready, frame, call)
+                else:
+                    answer, failure = await host.contain.call(ready.plugin, ready.handler, self.station, call)
+                    wire = self._wire(ready, call, answer, failure)
+                    if wire.startswith(ANSWERED):
+                        if (host.log_messages or frame.repairs) and (call.reply is None or call.reply[1] is not wire):
+                            await self._store(frame, wire, stored=call.stored, early=ready.action.early)
+                        replies.keep(frame.wire_id, frame.frame, wire, now + ready.action.replay_s)
             except (asyncio.CancelledError, Unavailable) as error:
                 wire = self._unhandled(ready, frame, error)
             finally:
                 if self.late:
                     self._take_back()
-            if wire.startswith(ANSWERED):
-                self._replies.keep(frame.wire_id, frame.frame, wire, now + ready.action.replay_s)
         self.busy_since = 0.0
-        await self._send(wire)
+        if self._closing is None:
+            try:
+                await self.ws.send_frame(wire, TEXT)
+            except (ClientConnectionResetError, ConnectionError):
+                log.debug("%s went away before its answer", self.station.id)
         if not self.spoken:
             self.spoken = True
             self.host.operations.wake(self.station.id)
@@ -287,42 +320,38 @@ class Link:
         self.log(frame.frame, wire, frame.message_id, frame.action)
         return wire
 
-    async def _handled(self, ready: Ready, frame: frames.Call) -> bytes:
-        """Decode, handle, and make the answer; everything the handler wrote is committed when this returns."""
+    def _call(self, ready: Ready, frame: frames.Call) -> Call[Any] | _Fault:
+        """The CALL as its handler gets it, or why it is refused."""
         if self.station.registration != "Accepted" and not self._may_speak(ready):
             said = f"the station's registration is {self.station.registration or 'missing: boot first'}"
-            return await self._refused(ready, frame, Fault.NOT_ACCEPTED, said)
-        try:
-            payload = ready.decode(frame.payload)
-        except frames.READ_FAILURES as error:
-            payload = self._mended(ready, frame, error)
-            if isinstance(payload, _Fault):
-                return await self._refused(ready, frame, payload.fault, payload.reason)
-        call = Call(self, ready, payload, frame)
-        answer, failure = await self.host.contain.call(ready.plugin, ready.handler, self.station, call)
+            return _Fault(Fault.NOT_ACCEPTED, said)
+        payload = frame.said
+        if payload is None:
+            try:
+                payload = ready.decode(frame.payload)
+            except frames.READ_FAILURES as error:
+                payload = self._mended(ready, frame, error)
+                if isinstance(payload, _Fault):
+                    return payload
+        return Call(self, ready, payload, frame, self.host)
+
+    def _wire(self, ready: Ready, call: Call[Any], answer: Any, failure: BaseException | None) -> bytes:
+        """The bytes of a handler's answer; where it is none, InternalError, and the fault counts against the plugin."""
         wire = b""
         if failure is None:
-            wire, failure = self._wire(ready, call, answer)
+            if call.reply is not None and call.reply[0] is answer:
+                wire = call.reply[1]
+            elif type(answer) is not ready.response:
+                failure = self.host.contain.junk(ready.plugin, ready.action.name, answer)
+            else:
+                try:
+                    wire = frames.result(call.record.wire_id, answer)
+                except UNSPEAKABLE as error:
+                    self.host.contain.count(ready.plugin, error)
+                    failure = error
         if self.host.tells_messages:
-            self.host.tell_message(self.station, frame, failure)
-        if failure is not None:
-            return self._failed(ready, frame)
-        if (call.reply is None or call.reply[1] is not wire) and (self.host.log_messages or frame.repairs):
-            await self._store(frame, wire, stored=call.stored, early=ready.action.early)
-        return wire
-
-    def _wire(self, ready: Ready, call: Call[Any], answer: Any) -> tuple[bytes, BaseException | None]:
-        """The bytes of a handler's answer; where it is none, the fault, which counts against the plugin."""
-        if call.reply is not None and call.reply[0] is answer:
-            return call.reply[1], None
-        contain = self.host.contain
-        if type(answer) is not ready.response:
-            return b"", contain.junk(ready.plugin, ready.action.name, answer)
-        try:
-            return frames.result(call.record.wire_id, answer), None
-        except UNSPEAKABLE as error:
-            contain.count(ready.plugin, error)
-            return b"", error
+            self.host.tell_message(self.station, call.record, failure)
+        return wire or self._failed(ready, call.record)
 
     def _may_speak(self, ready: Ready) -> bool:
         """Whether a station that is not accepted gets this answered (J-errata 3.8).
@@ -333,12 +362,12 @@ class Link:
             return True
         return self.station.registration is None and self.station.known and not self.station.strict
 
-    async def _refused(self, ready: Ready, frame: frames.Call, fault: Fault, reason: str) -> bytes:
+    async def _refused(self, ready: Ready, frame: frames.Call, why: _Fault) -> bytes:
         """The CALLERROR of a CALL that was understood, after its raw frame is stored; one of money in any case.
 
         Where it cannot be stored ``Unavailable`` is raised, and the station told to send the CALL again.
         """
-        wire = self._error(frame.wire_id, fault, reason)
+        wire = self._error(frame.wire_id, why.fault, why.reason)
         await self._store(frame, wire, always=ready.unrefusable)
         return wire
 
@@ -402,13 +431,8 @@ class Link:
 
     # ------------------------------------------------------------------ storing and sending
 
-    def log_row(self, record: Receipt) -> dict[str, Any] | None:
-        """The row of the message log for a CALL; None if it is not kept (log off and nothing mended)."""
-        if not self.host.log_messages and not record.repairs:
-            return None
-        return self._row(record)
-
-    def _row(self, record: Receipt) -> dict[str, Any]:
+    def row(self, record: Receipt) -> dict[str, Any]:
+        """The row of the message log for a CALL."""
         return {
             "station": self.station.id,
             "at": record.received_at,
@@ -430,19 +454,22 @@ class Link:
         if stored or early:
             self._note(record, answer, stored=stored)
             return
-        row = self._row(record) if always else self.log_row(record)
-        if row is not None:
-            row["answer"] = answer
+        if always or self._logs(record):
+            row = {**self.row(record), "answer": answer}
             await self.host.journal.write(lambda db: db.gather(LOG, dict(row)))
 
     def _note(self, record: Receipt, answer: bytes, *, stored: bool = False, always: bool = False) -> None:
         """Put a CALL and its answer on record when there is time."""
-        row = self._row(record) if always else self.log_row(record)
-        if row is not None:
+        if always or self._logs(record):
+            row = self.row(record)
             row["answer"] = answer
             if stored:
                 row["frame"] = None
             self.host.journal.gather(LOG, row)
+
+    def _logs(self, record: Receipt) -> bool:
+        """Whether a CALL is kept in the message log: all are if it is on, else those that were mended."""
+        return self.host.log_messages or bool(record.repairs)
 
     def log(
         self, frame: bytes, answer: bytes | None, message_id: str | None, action: str | None, *, inbound: bool = True
@@ -450,7 +477,7 @@ class Link:
         """Put an exchange on record that nothing depends on."""
         if self.host.log_messages:
             record = Receipt(self.host.clock.now(), frame, message_id or "", action or "")
-            row = {**(self.log_row(record) or {}), "answer": answer, "inbound": inbound}
+            row = {**self.row(record), "answer": answer, "inbound": inbound}
             named = action[:MOST_LOGGED_NAME] if action is not None else None
             self.host.journal.gather(LOG, {**row, "message_id": message_id, "action": named})
 
@@ -490,7 +517,7 @@ class Link:
 
     async def ended(self) -> None:
         """Wait until the station has closed its end too, or was cut."""
-        await asyncio.wait([self._finished], timeout=CUT_S)
+        await asyncio.wait([self._ending()], timeout=CUT_S)
 
     async def go_away(self, reason: str) -> None:
         """Let the CALL that is being handled have its answer, then close (1001)."""
@@ -504,10 +531,6 @@ class Link:
         """Drop the connection with whatever was not sent: a closed transport would wait for its reader for ever."""
         if self._flow.transport is not None:
             self._flow.transport.abort()
-
-    def time(self, text: str) -> datetime | None:
-        """A time of the station in UTC; its own zone where it names none."""
-        return parse_utc(text, self.station.zone)
 
 
 class _Fault:

@@ -86,8 +86,9 @@ class Pages:
         """Stations go to the gate; an open node serves only this machine; errors become problem documents."""
         if self.host.open and (reason := foreign(request)) is not None:
             return problems.problem(Refused(f"this node is open and does not serve the request: {reason}"))
-        station = request.headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket"
-        response, error = await outcome(self._station if station else handler, request)
+        if request.headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket":
+            handler = self._in_recovery if self.host.composition.recovery else self.host.gate.handle
+        response, error = await outcome(handler, request)
         if response is None:
             response = self._failed(request, error)
         if not response.prepared:
@@ -110,10 +111,8 @@ class Pages:
         """The node stops: end what goes on by itself."""
         self.door.close()
 
-    async def _station(self, request: web.Request) -> web.StreamResponse:
-        if self.host.composition.recovery:
-            return _unserved(self.host.composition.recovery)
-        return await self.host.gate.handle(request)
+    async def _in_recovery(self, _request: web.Request) -> web.StreamResponse:
+        return _unserved(self.host.composition.recovery)
 
     async def first(self, request: web.Request) -> web.StreamResponse:
         """The plain first page."""

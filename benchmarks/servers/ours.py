@@ -15,7 +15,7 @@ from arthexis.charging import keys, stations, tags
 from arthexis.cli.node_access import over_http
 from arthexis.db.statements import Connection
 from arthexis.host import Host
-from arthexis.server import Control, control_of
+from arthexis.node_files import Control, control_of
 from benchmarks import fleet, process
 
 CONFIG: Final = """\

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from msgspec import UNSET, UnsetType, to_builtins
+from msgspec import UNSET, Raw, UnsetType, to_builtins
 
-from arthexis import Authorization, Call, Reading, format_utc
+from arthexis import Authorization, Call, Reading, Receipt, format_utc
 from arthexis_ocpp16.messages import IdTagInfo, MeterValue
 
 T = TypeVar("T")
 MOST_CONNECTOR = 2**31 - 1
 LARGEST_ID = 2**62
 LONGEST_TIME = 255
+READINGS = b'"meterValue":'
+SAMPLES = b'"sampledValue":'
 
 
 def given(value: T | UnsetType) -> T | None:
@@ -44,25 +46,41 @@ def connector(number: int) -> int:
 
 def transaction(number: int | UnsetType | None) -> int | None:
     """A transaction's id as the tables keep it, or None if the station named none; absurd ones are of nobody."""
-    if number is None or isinstance(number, UnsetType):
+    if number is None or number is UNSET:
         return None
-    return max(-LARGEST_ID, min(number, LARGEST_ID))
+    return number if -LARGEST_ID <= number <= LARGEST_ID else LARGEST_ID if number > 0 else -LARGEST_ID
 
 
-def readings(call: Call[Any], values: Iterable[MeterValue], path: str) -> list[Reading]:
+def readings(call: Call[Any], values: Sequence[MeterValue], path: str) -> list[Reading]:
     """What the meter said, each time with its samples; ``path`` is the wire name of the list.
 
     Where repair found no meaning in a member of a sample (a unit that is none), its text is kept as it was sent.
     """
-    verbatim = call.record.verbatim
+    record, time = call.record, call.time
+    if len(values) == 1 and not record.repairs and (raw := _raw(record)) is not None:
+        text = values[0].timestamp
+        return [Reading(time(text), text[:LONGEST_TIME], raw)]
+    verbatim = record.verbatim
+    if not verbatim:
+        return [Reading(time(v.timestamp), v.timestamp[:LONGEST_TIME], v.sampled_value) for v in values]
     return [
-        Reading(
-            call.time(value.timestamp),
-            time_text(value.timestamp),
-            value.sampled_value if not verbatim else _verbatim(value.sampled_value, f"{path}.{place}", verbatim),
-        )
-        for place, value in enumerate(values)
+        Reading(time(v.timestamp), time_text(v.timestamp), _verbatim(v.sampled_value, f"{path}.{place}", verbatim))
+        for place, v in enumerate(values)
     ]
+
+
+def _raw(record: Receipt) -> Raw | None:
+    """The samples of a MeterValues that holds one reading, just as they were sent; None where that cannot be told.
+
+    Only where the bytes before and behind them can be nothing else: to encode the samples anew takes thrice as long.
+    """
+    try:
+        _, frame, reading, tail = record.frame.split(b"[", 3)
+        samples, end, _, nothing = tail.rsplit(b"]", 3)
+    except ValueError:
+        return None
+    sure = end == b"}" and not nothing and reading.endswith(SAMPLES) and frame.endswith(READINGS)
+    return Raw(b"[%b]" % samples) if sure else None
 
 
 def _verbatim(samples: Iterable[Any], path: str, verbatim: Mapping[str, str]) -> list[Any]:
