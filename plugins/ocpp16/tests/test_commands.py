@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 from arthexis_simulator import Station
 from click.testing import CliRunner, Result
 
 from arthexis.cli.main import main
-from arthexis.testing import Node
+from arthexis.testing import Node, node
 
 pytestmark = pytest.mark.plugins("arthexis-ocpp16:*")
 PROFILE = {
@@ -136,3 +137,28 @@ async def test_numbers_are_taken_for_text_where_a_member_is_text(station: Statio
     await station.boot()
     await typed("send CP-1 ChangeConfiguration --key HeartbeatInterval --value 60")
     assert station.configuration["HeartbeatInterval"] == "60"
+
+
+ROUTES = {
+    "keep_configuration": "/configuration-templates",
+    "keep_local_lists": "/stations/CP-1/local-list",
+    "plan_reservations": "/reservations/1/cancel",
+    "composite_schedules": "/stations/CP-1/composite-schedule",
+    "named_profiles": "/charging-profiles",
+}
+
+
+@pytest.mark.parametrize("off", ROUTES)
+async def test_each_can_be_switched_off_alone(tmp_path: Path, off: str) -> None:
+    config = {"node": {"disable": [f"arthexis-ocpp16:ocpp16.{off}"]}}
+    async with (
+        node(tmp_path / "node", plugins=["arthexis-ocpp16:*"], config=config) as host,
+        ClientSession() as web,
+        web.get(f"{host.url}/api/openapi.json") as response,
+    ):
+        described = {
+            re.sub(r"{[^}]*}", "{}", path).removeprefix("/api/v1") for path in (await response.json())["paths"]
+        }
+    wanted = {re.sub(r"/(CP-1|1)(?=/|$)", "/{}", path): name for name, path in ROUTES.items()}
+    there = {name for path, name in wanted.items() if path in described}
+    assert there == {*ROUTES} - {off}
