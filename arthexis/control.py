@@ -183,6 +183,8 @@ async def stations_why(host: Host, station: str) -> dict[str, Any]:
 @request("operator")
 async def stations_add(host: Host, station: str, no_key: bool = False, key: str | None = None) -> dict[str, Any]:
     """Add a station; the answer holds its URL and, this once, its key as text and as hexadecimal digits."""
+    if no_key and key is not None:
+        raise DomainError("a key and no key", place="stations add", cure="Leave one of --key and --no-key out")
     secret = None if no_key else _key(key)
     stored = keys.store(secret, host.pepper) if secret else None
     at = host.clock.now()
@@ -267,6 +269,10 @@ async def stations_approve(host: Host, station: str, no_key: bool = False) -> di
     def approve(db: Connection) -> tuple[stations.Found, bool]:
         found = stations.find(db, station)
         if found is None:
+            if not stations.was_refused(db, station):
+                raise NotFound(
+                    f"no station {station} has knocked", place="station", cure=f"Run: arthexis stations add {station}"
+                )
             return stations.add(db, station, stored, at, registration="Accepted"), False
         stations.register(db, found.row, "Accepted")
         stations.forget_refused(db, found.identity)

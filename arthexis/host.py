@@ -157,7 +157,7 @@ class Host:
     async def open_files(self) -> None:
         """Open the data folder, migrated: enough to read and change what is stored, without serving anybody."""
         self.loop = asyncio.get_running_loop()
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.pepper = load_secret(self.home / "pepper", PEPPER_BYTES)
         self.migrate()
         await self.journal.start()

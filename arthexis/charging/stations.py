@@ -191,6 +191,12 @@ def required(db: Connection, identity: str) -> Found:
     return found
 
 
+def was_refused(db: Connection, identity: str) -> bool:
+    """Whether this identity stands in the inbox of refused stations."""
+    wanted = sa.select(refused_station.c.identity).where(refused_station.c.identity_key == folded(identity))
+    return db.core.execute(wanted).first() is not None
+
+
 def has_booted(db: Connection, row: int) -> bool:
     """Whether a BootNotification of this station was ever stored."""
     return db.core.execute(sa.select(station.c.booted_at).where(station.c.id == row)).scalar() is not None

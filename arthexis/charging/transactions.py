@@ -14,7 +14,7 @@ from sqlalchemy import bindparam as bind
 
 from arthexis.charging import reservations, tags
 from arthexis.charging.decisions import Authorization
-from arthexis.charging.ids import folded, uuid7
+from arthexis.charging.ids import TRANSACTION_IDS, folded, uuid7
 from arthexis.charging.receipts import Receipt
 from arthexis.charging.station import Station
 from arthexis.charging.tables import station as station_table
@@ -475,6 +475,8 @@ def rows(
 
 def get(db: Connection, transaction_id: int) -> dict[str, Any] | None:
     """One transaction as a plain record, or None."""
+    if transaction_id not in TRANSACTION_IDS:
+        return None
     wanted = sa.select(station_table.c.identity.label("station"), transaction).join(
         station_table, station_table.c.id == _c.station_id
     )

@@ -8,7 +8,7 @@ import click
 
 from arthexis.cli import show
 from arthexis.cli.node_access import configuration
-from arthexis.config import SECTIONS, Configuration
+from arthexis.config import SECTIONS, Configuration, Node
 from arthexis.errors import ConfigError
 from arthexis.values import schema
 
@@ -39,6 +39,10 @@ def get(path: str, as_json: bool) -> None:
 def set_(path: str, value: str, as_json: bool) -> None:
     """Write a setting into arthexis.toml; VALUE is TOML, or plain text."""
     found = _known(path)
+    if path == "node.role":
+        from arthexis import roles
+
+        roles.chosen(Node(role=value), roles.installed())
     comes_from = found.set(path, value)
     above = comes_from if comes_from.startswith("environment") else ""
     if as_json:

@@ -51,6 +51,8 @@ def info(name: str, as_json: bool) -> None:
 def enable(name: str, instead_of: str | None, as_json: bool) -> None:
     """Turn a plugin on, from the next start on."""
     off = _one(instead_of).full_name if instead_of is not None else None
+    if off == _one(name).full_name:
+        raise PluginError(f"{name} cannot stand in its own place", place="--instead-of", cure="Name another plugin")
     _change(on=_one(name).full_name, off=off, as_json=as_json)
 
 
@@ -90,7 +92,7 @@ def _change(*, on: str | None, off: str | None, as_json: bool) -> None:
     found = configuration()
     node = found.settings.node
     enabled = [name for name in node.enable if checked(name, "node.enable") not in {on, off}]
-    disabled = [name for name in node.disable if checked(name, "node.disable") not in {on, off}]
+    disabled = [name for pattern in node.disable for name in _without(checked(pattern, "node.disable"), on, off)]
     installed = roles.installed()
     ours = roles.selection(roles.lineage(roles.chosen(node, installed), installed), node).plugins
     others = [p for p in ours if p not in {checked(name, "node.enable") for name in node.enable}]
@@ -107,6 +109,14 @@ def _change(*, on: str | None, off: str | None, as_json: bool) -> None:
         return
     done = [f"{on} is on" if on else "", f"{off} is off" if off else ""]
     click.echo(f"{', '.join(filter(None, done))} in {found.path}, from the next start on: arthexis restart")
+
+
+def _without(pattern: str, *names: str | None) -> list[str]:
+    """A pattern that leaves these plugins out: itself, or the installed plugins that it means but for them."""
+    if not any(name is not None and _covered(name, [pattern]) for name in names):
+        return [pattern]
+    meant = [plugin.full_name for plugin in discover() if matching(plugin, [pattern])]
+    return [name for name in meant if name not in names]
 
 
 def _covered(full_name: str, patterns: list[str]) -> bool:

@@ -17,6 +17,7 @@ from arthexis.db.schema import metadata
 from arthexis.errors import Refused, Unavailable
 
 GAP = 1_000_000
+FOLDER = "backups"
 PG_CURE = "Use pg_dump and pg_restore for PostgreSQL"
 BESIDE = ("-wal", "-shm")
 
@@ -30,14 +31,18 @@ def backup(database: Database, target: Path) -> int:
         raise Refused("the database is PostgreSQL", place="db backup", cure=PG_CURE)
     if target.exists():
         raise Refused(f"{target} is there already", place="db backup", cure="Name a new file")
+    if target.parent.name == FOLDER and target.parent.parent.is_dir():
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+    if not target.parent.is_dir():
+        raise Refused(f"there is no folder {target.parent}", place="db backup", cure="Make it, or mount what it is on")
     draft = target.with_name(f"{target.name}.{os.getpid()}.new")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         with database.engine.connect() as core:
             core.exec_driver_sql("VACUUM INTO :target", {"target": str(draft)})
         found = damage(draft)
         if found:
             raise Unavailable(f"the copy is not sound: {found[0]}", place=str(target), cure="Run: arthexis db verify")
+        draft.chmod(0o600)
         _sync(draft)
         draft.replace(target)
     except (OSError, sa.exc.DBAPIError) as error:

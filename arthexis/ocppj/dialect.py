@@ -10,6 +10,7 @@ import msgspec
 
 from arthexis.contributions import Action, Fault, Message, Protocol
 from arthexis.ocppj.frames import Whole, whole
+from arthexis.ocppj.repair.choices import LONGEST, folded
 from arthexis.plugins.states import Plugin
 
 OCPPJ_ERRORS = {
@@ -47,6 +48,14 @@ class Dialect:
     ready: dict[str, Ready] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
     wholes: dict[bytes, Whole] = field(default_factory=dict)
+
+    def meant(self, action: str) -> str | None:
+        """The action of money that a misspelt name means: its letters whatever their case, with or without ``.req``."""
+        if action in self.messages or len(action) > LONGEST:
+            return None
+        letters = folded(action)
+        bare = letters.removesuffix("request").removesuffix("req")
+        return next((name for name in self.protocol.unrefusable if folded(name) in {letters, bare}), None)
 
     def fault_of(self, action: str) -> Fault:
         """Why an action that is not ready is refused: known to the protocol and off, or unknown."""

@@ -114,7 +114,7 @@ def _look_again(data: bytes, received_at: datetime, *, strict: bool) -> Frame:
     except READ_FAILURES as fault:
         found = None if strict else read_broken(data.decode("utf-8", "replace"))
         if found is None:
-            return _unreadable(data, str(fault))
+            return _unreadable(data, "nested too deeply" if isinstance(fault, RecursionError) else str(fault))
         rest = [found.action, found.payload]
         return _frame(data, received_at, found.message_type, found.message_id, rest, found.repairs, strict=False)
     return _of_parts(data, received_at, parts, strict=strict)

@@ -23,7 +23,7 @@ from arthexis.ocppj import frames
 from arthexis.ocppj.calls import Calls
 from arthexis.ocppj.dialect import Dialect, Ready
 from arthexis.ocppj.inbound import Call
-from arthexis.ocppj.repair import Unmendable, classify, mend
+from arthexis.ocppj.repair import Unmendable, classify, echo, mend
 from arthexis.ocppj.replies import Replies
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ class Link:
         wire = replies.find(frame.wire_id, frame.frame, now) if frame.wire_id in replies.ring else None
         if wire is not None:
             self.log(frame.frame, wire, frame.message_id, frame.action)
-        elif (ready := self.dialect.ready.get(frame.action)) is None:
+        elif (ready := self.dialect.ready.get(frame.action) or self._misspelt(frame)) is None:
             wire = self._unready(frame)
         else:
             host = self.host
@@ -312,6 +312,14 @@ class Link:
         if self.host.tells_messages:
             self.host.tell_message(self.station, frame, error)
         return self._failed(ready, frame)
+
+    def _misspelt(self, frame: frames.Call) -> Ready | None:
+        """The action of money that a name means in repair mode, where it is none as it is written."""
+        meant = None if self.station.strict else self.dialect.meant(frame.action)
+        if meant is None:
+            return None
+        frame.repairs = (*frame.repairs, f"frame: action {echo(frame.action)} read as {meant}")
+        return self.dialect.ready.get(meant)
 
     def _unready(self, frame: frames.Call) -> bytes:
         """The answer to an action that nobody here answers."""

@@ -10,6 +10,8 @@ import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from arthexis.config import Notice
@@ -191,11 +193,30 @@ def compose(
     _configure(composition, registry, configure)
     for hook in KINDS:
         composition.contributions[hook] = registry.collect(hook)
+    _check_tables(composition, registry)
     standing = {plugin.full_name for plugin in _at(composition, State.CONFIGURED)}
     for hook, found_here in composition.contributions.items():
         composition.contributions[hook] = [(p, c) for p, c in found_here if p.full_name in standing]
     composition.hooks = {hook: registry.implementations(hook) for hook in HOOKS}
     return composition
+
+
+def _check_tables(composition: Composition, registry: Registry) -> None:
+    """Refuse migrations that are not there, and a second folder of them in one distribution."""
+    folders: dict[str, str] = {}
+    for plugin, tables in composition.tables:
+        package, _, folder = tables.migrations.partition(":")
+        first = folders.setdefault(plugin.distribution, tables.migrations)
+        path, _ = attempt(lambda name=package, inside=folder: Path(str(files(name))) / inside)
+        if path is None or not path.is_dir():
+            problem, cure = f"there is no folder {folder} in {package}", "Name the folder that holds its revisions"
+        elif first != tables.migrations:
+            problem = f"{plugin.distribution} has its migrations in {first} already"
+            cure = "Keep all revisions of a distribution in one folder"
+        else:
+            continue
+        plugin.fail(State.REGISTERED, f"register_tables: {problem}", cure)
+        registry.remove(plugin)
 
 
 def _at(composition: Composition, state: State) -> list[Plugin]:

@@ -85,7 +85,13 @@ class Pages:
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Stations go to the gate; an open node serves only this machine; errors become problem documents."""
         if self.host.open and (reason := foreign(request)) is not None:
-            return problems.problem(Refused(f"this node is open and does not serve the request: {reason}"))
+            return problems.problem(
+                Refused(
+                    f"this node is open and does not serve the request: {reason}",
+                    place="open mode",
+                    cure=f"Use {self.host.page_url} on this machine, or start the node closed: arthexis start",
+                )
+            )
         if request.headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket":
             handler = self._in_recovery if self.host.composition.recovery else self.host.gate.handle
         response, error = await outcome(handler, request)

@@ -9,5 +9,6 @@ from __future__ import annotations
 from arthexis.ocppj.repair.broken import Broken, read_broken
 from arthexis.ocppj.repair.faults import Unmendable, classify
 from arthexis.ocppj.repair.mending import Mended, mend
+from arthexis.ocppj.repair.notes import echo
 
-__all__ = ["Broken", "Mended", "Unmendable", "classify", "mend", "read_broken"]
+__all__ = ["Broken", "Mended", "Unmendable", "classify", "echo", "mend", "read_broken"]

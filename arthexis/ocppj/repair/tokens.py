@@ -18,6 +18,7 @@ Repairs: TypeAlias = dict[str, None]
 
 _token = re.compile(
     r"""(?P<mark>[\[\]{},:])
+      | (?P<remark>/\*.*?\*/)
       | "(?P<text>(?:[^"\\]++|\\.)*+)(?P<end>"|\\?)
       | '(?P<odd>(?:[^'\\]++|\\.)*+)'
       | (?P<bare>[^\s\[\]{},:"]++)""",
@@ -55,7 +56,7 @@ class WireFloat(float):
 
 
 class TooMuch(Exception):
-    """More depth or more tokens than a message of a station can have."""
+    """More tokens than a message of a station can have."""
 
 
 class _Open:
@@ -97,7 +98,7 @@ class _Open:
 class Reader:
     """One reading of a text. ``value`` is what it says, ``repairs`` what had to be guessed."""
 
-    __slots__ = ("_stack", "done", "end", "repairs", "value")
+    __slots__ = ("_deep", "_stack", "done", "end", "repairs", "value")
 
     def __init__(self) -> None:
         """Nothing read yet."""
@@ -105,6 +106,7 @@ class Reader:
         self.value: Any = _NOTHING
         self.done = False
         self.end = 0
+        self._deep = 0
         self._stack: list[_Open] = []
 
     def read(self, text: str) -> None:
@@ -126,7 +128,11 @@ class Reader:
 
     def _take(self, token: re.Match[str], *, last: bool) -> None:
         mark = token["mark"]
-        if mark is None:
+        if self._deep:
+            self._deep += {"[": 1, "{": 1, "]": -1, "}": -1}.get(mark or "", 0)
+        elif token["remark"] is not None:
+            self._note("a comment dropped")
+        elif mark is None:
             self._scalar(token, last=last)
         elif mark in "[{":
             self._open(mark)
@@ -139,7 +145,11 @@ class Reader:
 
     def _open(self, mark: str) -> None:
         if len(self._stack) >= DEEPEST:
-            raise TooMuch
+            self._note("nested too deeply: null in its place")
+            if not self._stack[-1].waits_for_key:
+                self._stack[-1].put(None)
+            self._deep = 1
+            return
         new = _Open(mark)
         if self._stack:
             if self._stack[-1].waits_for_key:

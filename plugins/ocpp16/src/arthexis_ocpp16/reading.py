@@ -40,8 +40,8 @@ def time_text(text: str) -> str:
 
 
 def connector(number: int) -> int:
-    """A connector's number as the tables keep it; absurd ones count as 0, the raw frame keeps them."""
-    return number if 0 <= number <= MOST_CONNECTOR else 0
+    """A connector's number as the tables keep it, also one below 0; beyond 31 bits the raw frame alone has it."""
+    return max(-MOST_CONNECTOR, min(number, MOST_CONNECTOR))
 
 
 def transaction(number: int | UnsetType | None) -> int | None:
