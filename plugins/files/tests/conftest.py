@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import pytest_asyncio
 from aiohttp import ClientSession
 from arthexis_files.node import Files, files_of
 
-from arthexis.testing import Node
+from arthexis.testing import Node, node
 
 PLUGINS = ("arthexis-ocpp16:*", "arthexis-files:*")
 FIRMWARE = bytes(range(256)) * 3_000
@@ -26,6 +28,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "plugins/files" in item.path.as_posix():
             item.add_marker(pytest.mark.plugins(*PLUGINS))
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose database is migrated and empty: most of what a new node takes its time for."""
+    home = tmp_path_factory.mktemp("migrated")
+
+    async def started() -> None:
+        async with node(home, plugins=PLUGINS):
+            pass
+
+    asyncio.run(started())
+    return home
+
+
+@pytest.fixture(autouse=True)
+def ready(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Let the node of this test begin on a copy of that folder."""
+    if "host" in request.fixturenames:
+        shutil.copytree(request.getfixturevalue("migrated"), tmp_path / "node")
 
 
 async def until(holds: Callable[[], Awaitable[Any]], seconds: float = 15.0) -> Any:

@@ -174,7 +174,7 @@ def certificate(tmp_path: Path) -> Path:
 
 
 async def test_ftps_encrypts_both_channels_and_takes_no_password_in_the_clear(
-    tmp_path: Path, certificate: Path, host: Node
+    tmp_path: Path, certificate: Path
 ) -> None:
     settings = {**FTP, "ftp": "ftps", "schemes": ["ftps"], "ftp_certificate": str(certificate)}
     plugins = ["arthexis-ocpp16:*", "arthexis-files:*"]

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
 from aiohttp import web
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
-from arthexis import Answer, ApiRequest, Connection, Invalid, Route
+from arthexis import Answer, ApiRequest, Connection, DomainError, Invalid, Route, format_utc
 from arthexis_files import deployments, serving, store
 from arthexis_files.deployments import Plan
 from arthexis_files.node import files_of
@@ -152,6 +152,16 @@ class PartsOf(Paged, kw_only=True):
     deployment: DeploymentId
 
 
+class Members(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Members of the request beside its location: of UpdateFirmware (OCPP 1.6 §6.49) or GetDiagnostics (§6.23)."""
+
+    retries: Annotated[int, Meta(ge=0, le=100, description="How often the station tries")] | None = None
+    retry_interval: Annotated[int, Meta(ge=0, le=86_400, description="Seconds between tries")] | None = None
+    retrieve_date: Annotated[Moment, Meta(description="Firmware: fetched not before then")] | None = None
+    start_time: Annotated[Moment, Meta(description="Diagnostics: from when")] | None = None
+    stop_time: Annotated[Moment, Meta(description="Diagnostics: until when")] | None = None
+
+
 class NewDeployment(Struct, kw_only=True, forbid_unknown_fields=True):
     """A file for stations, or without a file their diagnostics; ``payload`` adds members to the request."""
 
@@ -163,7 +173,7 @@ class NewDeployment(Struct, kw_only=True, forbid_unknown_fields=True):
     stop_percent: Annotated[float, Meta(ge=0, le=100, description="… or this part of those that ended")] | None = None
     scheme: Literal["https", "ftps", "http", "ftp"] | None = None
     until: Moment | None = None
-    payload: Annotated[dict[str, Any], Meta(description="retrieveDate, retries, startTime … as OCPP has them")] = {}
+    payload: Members = Members()
 
 
 # ---------------------------------------------------------------------- files
@@ -246,12 +256,27 @@ async def list_deployments(request: ApiRequest) -> DeploymentPage:
     return DeploymentPage(items=[_deployment(row) for row in rows[: asked.limit]], next=_next(rows, asked.limit))
 
 
+def _members(given: Members, kind: str) -> dict[str, Any]:
+    """Members as OCPP has them; raises ``DomainError`` for one that the request of this kind has not."""
+    found: dict[str, Any] = {}
+    for field in structs.fields(given):
+        value = getattr(given, field.name)
+        if value is None:
+            continue
+        if field.name in OTHERS[kind]:
+            raise DomainError(f"{kind} has no {field.encode_name}", place="payload", cure="Leave it out")
+        try:
+            found[field.encode_name] = format_utc(value) if isinstance(value, datetime) else value
+        except (OverflowError, ValueError):
+            raise DomainError("there is no such time in UTC", place="payload", cure="Choose another") from None
+    return found
+
+
 async def add_deployment(request: ApiRequest) -> Answer:
     """Begin a deployment."""
     new: NewDeployment = request.body
     kind = store.FIRMWARE if new.file is not None else store.DIAGNOSTICS
-    payload = {name: value for name, value in new.payload.items() if name != "location"}
-    request.host.operations.check_payload(deployments.ACTIONS[kind], {**payload, "location": "https://example.org/"})
+    payload = _members(new.payload, kind)
     plan = Plan(
         kind,
         tuple(new.stations),
@@ -318,6 +343,7 @@ async def bring(request: ApiRequest) -> web.StreamResponse:
     return await files_of(request.host).stations.bring(request)
 
 
+OTHERS: Final = {store.FIRMWARE: {"start_time", "stop_time"}, store.DIAGNOSTICS: {"retrieve_date"}}
 PUBLIC: Final = "/files/{token}/{name:.*}"
 _ONE: Final = "/deployments/{deployment}"
 _F: Final = "files"

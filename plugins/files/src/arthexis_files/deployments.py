@@ -279,10 +279,17 @@ def unfinished(db: Connection, row: Mapping[str, Any]) -> tuple[int, list[dict[s
     return int(many), [dict(found) for found in db.core.execute(waiting).mappings()]
 
 
-def next_wave(
-    db: Connection, row: Mapping[str, Any], waiting: Iterable[Mapping[str, Any]], here: frozenset[str], at: datetime
+def ask_now(
+    db: Connection,
+    row: Mapping[str, Any],
+    waiting: Iterable[Mapping[str, Any]],
+    here: frozenset[str],
+    at: datetime,
+    wave: int,
 ) -> list[Turn]:
-    """The stations whose turn it is now, of those that are ``here``; each is marked before it is asked.
+    """The stations whose turn it is in a wave, of those that are ``here``; each is marked before it is asked.
+
+    Those of the wave that were not reached after all come again with it.
 
     A station that is busy with another deployment of the kind waits for that one's end.
     """
@@ -294,7 +301,6 @@ def next_wave(
         if free and len(turns) < row["wave_size"]:
             turns.append(Turn(part["id"], part["uid"], part["station_id"], part["station"], firmware))
     if turns:
-        wave = row["wave"] + 1
         db.core.execute(sa.update(deployment).where(_d.id == row["id"]).values(wave=wave, next_wave_at=None))
         for turn in turns:
             move(db, turn.target, ASKING, at, wave=wave, asked_at=at)

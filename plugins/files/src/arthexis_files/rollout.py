@@ -77,6 +77,9 @@ class RollOuts:
                 deployments.change(db, row, deployments.STOPPED, at, reason)
             elif not many_open:
                 turns = self._begin_wave(db, row, waiting, at)
+            else:
+                back = [part for part in waiting if part["wave"] == row["wave"]]
+                turns = deployments.ask_now(db, row, back, frozenset(self._host.links), at, row["wave"])
         if many_open or turns or waiting:
             moments = [row["next_wave_at"]] if row["next_wave_at"] is not None and row["next_wave_at"] > at else []
             self.put(db, uid, min([*moments, at + timedelta(seconds=LOOK_S)]))
@@ -91,7 +94,7 @@ class RollOuts:
             row["next_wave_at"] = at + timedelta(seconds=row["pause_s"])
         if row["next_wave_at"] is not None and row["next_wave_at"] > at:
             return []
-        return deployments.next_wave(db, row, waiting, frozenset(self._host.links), at)
+        return deployments.ask_now(db, row, waiting, frozenset(self._host.links), at, row["wave"] + 1)
 
     async def _ask(self, uid: str, turn: Turn, row: Mapping[str, Any]) -> None:
         """Make the request to one station, under its part's own name."""
