@@ -235,11 +235,16 @@ async def test_the_queue_is_bounded_and_a_poisonous_event_is_given_up(host: Node
     await subscribe(host, receiver.url)
     await happen(host, *range(1, 8))
     await until(lambda: _is_failing(host))
-    assert ((await hook(host))["waiting"], (await hook(host))["dropped"]) == (3, 4)
+    await until(lambda: _kept_and_dropped(host, 3, 4))
     await hurry(host)
     await until(lambda: _states(host, ["given up", "waiting", "waiting"]))
     await hurry(host)
     await until(lambda: _states(host, ["given up", "delivered", "delivered"]))
+
+
+async def _kept_and_dropped(host: Node, kept: int, dropped: int) -> bool:
+    found = await hook(host)
+    return (found["waiting"], found["dropped"]) == (kept, dropped)
 
 
 async def test_an_event_that_the_receiver_refuses_is_given_up_after_a_few_tries(host: Node, receiver: Receiver) -> None:
