@@ -29,7 +29,8 @@ from arthexis.db.schema import job
 from arthexis.testing import FrozenClock, Node, node
 
 PLUGINS = ["arthexis-webhooks:*", "arthexis-ocpp16:*"]
-LOOPBACK = {"plugins": {"webhooks": {"allowed_networks": ["127.0.0.0/8"], "timeout_s": 1.0}}}
+LOOPBACK = {"plugins": {"webhooks": {"allowed_networks": ["127.0.0.0/8"]}}}
+IMPATIENT = {"plugins": {"webhooks": {"allowed_networks": ["127.0.0.0/8"], "timeout_s": 1.0}}}
 pytestmark = [pytest.mark.plugins(*PLUGINS), pytest.mark.node(config=LOOPBACK)]
 SECRET = "known-to-both-of-us"
 
@@ -178,6 +179,7 @@ async def _is_failing(host: Node, name: str = "hook") -> bool:
     return bool((await hook(host, name))["failures"])
 
 
+@pytest.mark.node(config=IMPATIENT)
 @pytest.mark.parametrize("end", ["silence", "redirect", "refusal", "gone"])
 async def test_each_way_to_fail_is_in_the_log_and_tried_again(host: Node, receiver: Receiver, end: str) -> None:
     url = receiver.url
