@@ -90,9 +90,9 @@ async def _asked(fleet: list[Station], before: dict[str, int], many: int) -> Non
 
 async def _over(running: NodeProcess, deployment: str) -> None:
     """Wait until each station's part has ended, or is one of which it is not known whether it was asked."""
-    for _ in range(12):
+    for _ in range(25):
         parts = (await told(running, "deploy", "show", deployment))["parts"]
-        if {part["state"] for part in parts if "sent, unknown" not in part["said"]} <= {"installed", "failed"}:
+        if {part["state"] for part in parts if "may have been heard" not in part["said"]} <= {"installed", "failed"}:
             return
         await asyncio.sleep(0.3)
     pytest.fail(f"not over: {[(part['station'], part['state'], part['said']) for part in parts]}")
