@@ -47,7 +47,7 @@ class Node(Section, frozen=True):
     role: Annotated[str | None, _doc("The node's role; without one, terminal if it is installed, else bare")] = None
     enable: Annotated[list[str], _doc("Plugins beside the role's, as distribution:name")] = []
     disable: Annotated[list[str], _doc("Plugins of the role that are off, as distribution:name")] = []
-    plugin_timeout_s: Annotated[float, _doc("How long a plugin's import, or its start, may take", gt=0)] = 10.0
+    plugin_timeout_s: Annotated[float, _doc("How long a plugin's import, its start or its end may take", gt=0)] = 10.0
 
 
 class Http(Section, frozen=True):

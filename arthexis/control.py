@@ -1,6 +1,7 @@
 """What a person or a script can ask of a node, whether it runs (over HTTP) or not (on its files).
 
-One table of coroutine functions: the command line and the HTTP API both call these and nothing else.
+One table of coroutine functions for the command line, which asks them over HTTP or in its own process. The typed
+routes of ``arthexis.web.api`` are for programs; both stand on the functions of ``arthexis.charging``.
 """
 
 from __future__ import annotations

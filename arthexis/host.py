@@ -102,7 +102,7 @@ class Host:
         self.started_with: tuple[str, ...] = ()
         self.restart_options: list[str] | None = None
         self.bound_port = settings.http.port
-        self.watchers: set[Callable[[Event], None]] = set()
+        self.watchers: set[Callable[[], None]] = set()
         self._admit_until = self.clock.monotonic() + 60 * admit_pending_minutes if admit_pending_minutes else 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._tellers = Tellers(self)
@@ -366,9 +366,8 @@ class Host:
         self.operations.committed(told)
         for event in told.events(self._live) if self._live else ():
             self._queue(LIVE[event.kind], event)
-        for event in told.events() if self.watchers else ():
-            for watch in self.watchers:
-                watch(event)
+        for watch in list(self.watchers):
+            watch()
 
     @property
     def busy_telling(self) -> bool:

@@ -31,7 +31,7 @@ from arthexis.db.statements import Connection
 from arthexis.errors import ArthexisError, DomainError, NotFound, PluginError, Unavailable
 from arthexis.ocppj.calls import CallFailed
 from arthexis.ocppj.repair import Unmendable, mend
-from arthexis.plugins.contain import attempt
+from arthexis.plugins.contain import attempt, outcome
 from arthexis.plugins.states import Plugin
 from arthexis.validation import whole_numbers
 
@@ -334,20 +334,27 @@ class Operations:
             line.woken.set()
 
     async def _work(self, key: str, line: _Line) -> None:
-        """Send what is in a line until it is empty."""
+        """Send what is in a line until it is empty; what goes wrong on the way is tried again."""
         try:
             while line.heap:
                 line.woken.clear()
-                await self._expire(key, line)
-                queued, pause_s = self._due(key, line)
-                if queued is not None:
-                    await self._one(key, queued)
-                elif line.heap:
-                    await _woken_within(line.woken, pause_s)
+                _, error = await outcome(self._turn, key, line)
+                if error is not None:
+                    log.error("operations of %s wait: %s", key, error, exc_info=error)
+                    await asyncio.sleep(AGAIN_S)
         finally:
             line.task = None
             if self._lines.get(key) is line and not line.heap:
                 del self._lines[key]
+
+    async def _turn(self, key: str, line: _Line) -> None:
+        """Send the next one, or wait until there may be one to send."""
+        await self._expire(key, line)
+        queued, pause_s = self._due(key, line)
+        if queued is not None:
+            await self._one(key, queued)
+        elif line.heap:
+            await _woken_within(line.woken, pause_s)
 
     async def _expire(self, key: str, line: _Line) -> None:
         """End what is too late, and what does not wait for a station that is not there."""

@@ -72,10 +72,6 @@ class Tellers:
         """Whether anybody has not been told everything."""
         return any(teller.busy for teller in self._tellers.values())
 
-    def listens(self, hook: str) -> bool:
-        """Whether anybody implements this hook."""
-        return hook in self._listeners
-
     def start(self) -> None:
         """Begin to tell."""
         for teller in self._tellers.values():

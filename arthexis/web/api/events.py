@@ -82,7 +82,7 @@ class Stream:
         self._station = station
         self._woken = asyncio.Event()
 
-    def wake(self, _event: Event | None = None) -> None:
+    def wake(self) -> None:
         """There is something new, or the node stops."""
         self._woken.set()
 

@@ -11,7 +11,6 @@ from typing import Any
 
 RAMP_S = 30.0
 STEP_S = 5.0
-SETTLED_W = 60.0
 NOMINAL_V = 230.0
 LEAST_A = 6.0
 

@@ -30,7 +30,6 @@ TRIGGERS = frozenset(
         "StatusNotification",
     }
 )
-OCCUPIED = frozenset({"Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing"})
 
 
 def on(action: str) -> Callable[[Handler], Handler]:
