@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -101,6 +103,13 @@ def test_worked_examples(name: str) -> None:
     profiles, wanted = EXAMPLES[name]
     found = composite(profiles, Around(START, LENGTH_S, session_at=START))
     assert [(period.start_s, period.limit) for period in found] == wanted
+
+
+def test_the_docs_show_every_worked_example() -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "operations.md").read_text("utf-8")
+    for name, (_, wanted) in EXAMPLES.items():
+        told = ", ".join(f"{at} s: {'no limit' if limit is None else f'{limit:g} A'}" for at, limit in wanted)
+        assert re.search(rf"^\| {re.escape(name)} \|.*\| {re.escape(told)} \|$", docs, re.M), (name, told)
 
 
 # ---------------------------------------------------------------------- against brute force
