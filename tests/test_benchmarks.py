@@ -168,6 +168,16 @@ def test_a_ratio_is_the_median_of_the_ratios_of_each_repeat() -> None:
     assert "MISSED" in replace(target, bound=9.9, at_least=False).line(rows)
 
 
+def test_what_was_reached_is_held_while_the_target_is_not() -> None:
+    rows = {"a": row("a", 120.0), "d": row("d", 10.0)}
+    target = Target("a", "d", 25.0, at_least=True, held=9.0)
+    assert not target.met(rows)
+    assert target.kept(rows)
+    assert not replace(target, held=13.0).kept(rows)
+    assert not replace(target, held=None).kept(rows)
+    assert "LOST" in replace(target, held=13.0).line(rows)
+
+
 def test_a_row_knows_its_median_and_spread() -> None:
     assert row("a", 1.0, 4.0, 2.0).median_us == 2.0
     assert row("a", 1.0, 4.0, 2.0).spread == 1.5
@@ -192,9 +202,10 @@ GOOD = {"a": 250.0, "b": 1200.0, "c": 7.0, "d1": 10.0, "d2": 20.0, "m": 15.0}
     ("changed", "kib", "arguments", "status"),
     [
         ({}, 19.0, ["--check"], 0),
-        ({"d1": 10.1}, 19.0, ["--check"], 1),
-        ({"d2": 20.1}, 19.0, ["--check"], 1),
-        ({"c": 6.6}, 19.0, ["--check"], 1),
+        ({"d1": 10.1, "d2": 20.1, "c": 6.6}, 19.0, ["--check"], 0),
+        ({"d1": 27.8}, 19.0, ["--check"], 1),
+        ({"d2": 42.9}, 19.0, ["--check"], 1),
+        ({"c": 1.9}, 19.0, ["--check"], 1),
         ({}, 20.1, ["--check"], 1),
         ({"d1": 99.0}, 99.0, [], 0),
     ],

@@ -41,7 +41,9 @@ def time_text(text: str) -> str:
 
 def connector(number: int) -> int:
     """A connector's number as the tables keep it, also one below 0; beyond 31 bits the raw frame alone has it."""
-    return max(-MOST_CONNECTOR, min(number, MOST_CONNECTOR))
+    if -MOST_CONNECTOR <= number <= MOST_CONNECTOR:
+        return number
+    return MOST_CONNECTOR if number > 0 else -MOST_CONNECTOR
 
 
 def transaction(number: int | UnsetType | None) -> int | None:
