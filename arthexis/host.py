@@ -362,7 +362,7 @@ class Host:
 
     def _committed(self, told: Told) -> None:
         """After a commit: live hooks are queued, durable readers woken, watchers (event streams) told."""
-        self._readers.wake()
+        self._readers.wake(told)
         self.operations.committed(told)
         for event in told.events(self._live) if self._live else ():
             self._queue(LIVE[event.kind], event)

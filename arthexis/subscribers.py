@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from arthexis.contributions import EVERY, Subscriber
 from arthexis.db import events
-from arthexis.db.events import Event
+from arthexis.db.events import Event, Told
+from arthexis.db.statements import Prepared
 from arthexis.errors import Unavailable
 from arthexis.plugins.states import Plugin, State
 
@@ -25,6 +26,8 @@ MOST_PAUSE_S = 60.0
 IDLE_S = 30.0
 KEEP_PLACE_S = 1.0
 STOP_S = 1.0
+FAR = 10_000
+"""Events of other kinds after which a reader's place is kept, so that a restart need not pass by them again."""
 
 
 class Readers:
@@ -33,7 +36,7 @@ class Readers:
     def __init__(self, host: Host) -> None:
         """Start nothing yet."""
         self._host = host
-        self._woken: list[asyncio.Event] = []
+        self._woken: list[tuple[frozenset[str], asyncio.Event]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
 
@@ -41,19 +44,23 @@ class Readers:
         """Begin to read for every subscriber, from where it stopped; a new one gets every event from now on."""
         for plugin, subscriber in self._host.composition.subscribers:
             woken = asyncio.Event()
-            self._woken.append(woken)
+            self._woken.append((frozenset(subscriber.kinds), woken))
             work = self._read(plugin, subscriber, woken, await self._place(subscriber))
             self._tasks.append(self._host.spawn(work, f"subscriber {subscriber.name}"))
 
-    def wake(self) -> None:
-        """There are new events."""
-        for woken in self._woken:
-            woken.set()
+    def wake(self, told: Told) -> None:
+        """There are new events: those who read one of their kinds look. Meter values alone come thousands a second."""
+        if self._woken:
+            kinds = {kind for kind, _, _ in told.rows}
+            for wanted, woken in self._woken:
+                if EVERY in wanted or not kinds.isdisjoint(wanted):
+                    woken.set()
 
     async def stop(self) -> None:
         """End all readers, after the event they are at if that is soon done; the rest waits for the next start."""
         self._stopping = True
-        self.wake()
+        for _, woken in self._woken:
+            woken.set()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_S)
         for task in self._tasks:
@@ -62,12 +69,18 @@ class Readers:
         self._woken.clear()
 
     async def _read(self, plugin: Plugin, subscriber: Subscriber, woken: asyncio.Event, last: int) -> None:
+        wanted = events.AFTER if EVERY in subscriber.kinds else events.of_kinds(subscriber.kinds)
+        kept = last
         while not self._stopping:
             woken.clear()
-            batch = await self._after(last)
+            batch, through = await self._behind(wanted, last)
             if batch:
-                last = await self._handle(plugin, subscriber, batch)
+                last = kept = await self._handle(plugin, subscriber, batch)
                 continue
+            last = through
+            if last - kept >= FAR:
+                self._note(subscriber, last)
+                kept = last
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_S):
                     await woken.wait()
@@ -77,8 +90,7 @@ class Readers:
         done, kept_at = batch[0].id - 1, self._host.loop.time()
         try:
             for event in batch:
-                if event.kind in subscriber.kinds or EVERY in subscriber.kinds:
-                    await self._deliver(plugin, subscriber, event)
+                await self._deliver(plugin, subscriber, event)
                 done = event.id
                 if self._stopping:
                     break
@@ -89,11 +101,11 @@ class Readers:
             self._note(subscriber, done)
         return done
 
-    async def _after(self, last: int) -> list[Event]:
-        """The next events; waits while the database cannot be read."""
+    async def _behind(self, wanted: Prepared, last: int) -> tuple[list[Event], int]:
+        """The next events, and how far there are no others; waits while the database cannot be read."""
         while True:
             try:
-                return await self._host.database.read(lambda db: events.after(db, last))
+                return await self._host.database.read(lambda db: events.behind(db, wanted, last))
             except Unavailable as error:
                 log.warning("subscribers wait: %s", error)
                 await asyncio.sleep(PAUSE_S)

@@ -216,6 +216,46 @@ async def test_a_reader_outlives_a_database_that_is_away(tmp_path: Path, monkeyp
         assert failures == [0]
 
 
+def other(many: int) -> Callable[[Connection], None]:
+    def tell(db: Connection) -> None:
+        for _ in range(many):
+            db.event("other", "CP-1", {})
+
+    return tell
+
+
+async def test_events_of_other_kinds_cost_a_reader_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, look = [], events.behind
+    monkeypatch.setattr(events, "behind", lambda *args: looks.append(args) or look(*args))
+    handler = Handler()
+    async with running(tmp_path, one=handler) as host:
+        await host.journal.write(telling("a"))
+        await handler.until(1)
+        await asyncio.sleep(0.1)
+        looks.clear()
+        for _ in range(20):
+            await host.journal.write(other(50))
+        await asyncio.sleep(0.1)
+        assert looks == []
+        await host.journal.write(telling("b"))
+        assert await handler.until(2) == ["a", "b"]
+
+
+async def test_a_reader_keeps_its_place_past_many_events_of_other_kinds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribers, "FAR", 100)
+    monkeypatch.setattr(subscribers, "IDLE_S", 0.05)
+    async with running(tmp_path, one=Handler()) as host:
+        await host.journal.write(other(99))
+        await asyncio.sleep(0.3)
+        assert await host.database.read(lambda db: events.cursor(db, "one")) == 0
+        await host.journal.write(other(1))
+        async with asyncio.timeout(5):
+            while await host.database.read(lambda db: events.cursor(db, "one")) != 100:
+                await asyncio.sleep(0.01)
+
+
 # ---------------------------------------------------------------------- the message log's bounds
 
 

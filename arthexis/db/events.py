@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -116,6 +116,25 @@ class EventLog:
         first = self._last + 1
         self._last += many
         return range(first, first + many)
+
+
+def of_kinds(kinds: Collection[str]) -> Prepared:
+    """What reads the events of these kinds behind a number, for ``behind``."""
+    wanted = sa.or_(*(event.c.kind == kind for kind in sorted(kinds)))
+    return Prepared(
+        sa.select(event.c.id, event.c.kind, event.c.station, event.c.at, event.c.data)
+        .where(event.c.id > sa.bindparam("last"), wanted)
+        .order_by(event.c.id)
+        .limit(sa.bindparam("most", type_=sa.Integer))
+    )
+
+
+def behind(db: Connection, wanted: Prepared, last: int, most: int = 500) -> tuple[list[Event], int]:
+    """The wanted events behind number ``last``, oldest first, and up to which number there are no others."""
+    row = db.one(LAST)
+    newest = int(row[0]) if row else 0
+    found = [Event(row[0], row[1], row[2], row[3], decode(row[4])) for row in db.all(wanted, last=last, most=most)]
+    return found, found[-1].id if found else max(last, newest)
 
 
 def after(db: Connection, last: int, most: int = 500) -> list[Event]:

@@ -51,8 +51,8 @@ BROKEN: Final = 1011
 DEAF_S: Final = 3.0
 """For so long a handler may go on after it was cancelled."""
 
-ANSWERED: Final = b"[3,"
-"""How a CALLRESULT begins. Only these are given again: what was refused is tried anew, as it may succeed now."""
+ANSWERED: Final = ord("3")
+"""The second byte of a CALLRESULT. Only these are given again: what was refused is tried anew and may succeed now."""
 UNSPEAKABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 """What encoding an answer may raise: members of kinds, sizes or texts that JSON has no word for."""
 
@@ -278,7 +278,7 @@ class Link:
                 else:
                     answer, failure = await host.contain.call(ready.plugin, ready.handler, self.station, call)
                     wire = self._wire(ready, call, answer, failure)
-                    if wire.startswith(ANSWERED):
+                    if wire[1] == ANSWERED:
                         if (host.log_messages or frame.repairs) and (call.reply is None or call.reply[1] is not wire):
                             await self._store(frame, wire, stored=call.stored, early=ready.action.early)
                         replies.keep(frame.wire_id, frame.frame, wire, now + ready.action.replay_s)
@@ -353,7 +353,7 @@ class Link:
                 failure = self.host.contain.junk(ready.plugin, ready.action.name, answer)
             else:
                 try:
-                    wire = frames.result(call.record.wire_id, answer)
+                    wire = frames.encode((frames.RESULT, call.record.wire_id, answer))
                 except UNSPEAKABLE as error:
                     self.host.contain.count(ready.plugin, error)
                     failure = error

@@ -28,8 +28,8 @@ class Replies:
 
     def keep(self, wire_id: Any, frame: bytes, answer: bytes, until: float) -> None:
         """Remember an answer; an id that is used again has the latest."""
-        ring = self.ring
         if len(frame) <= LARGEST:
+            ring = self.ring
             ring[wire_id] = (frame, answer, until)
             if len(ring) > RING:
                 del ring[next(iter(ring))]

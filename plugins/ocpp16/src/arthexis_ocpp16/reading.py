@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET, Raw, UnsetType, to_builtins
 
-from arthexis import Authorization, Call, Reading, Receipt, format_utc
+from arthexis import Authorization, Call, Reading, format_utc
 from arthexis_ocpp16.messages import IdTagInfo, MeterValue
 
 T = TypeVar("T")
@@ -58,11 +58,11 @@ def readings(call: Call[Any], values: Sequence[MeterValue], path: str) -> list[R
 
     Where repair found no meaning in a member of a sample (a unit that is none), its text is kept as it was sent.
     """
-    record, time = call.record, call.time
-    if len(values) == 1 and not record.repairs and (raw := _raw(record)) is not None:
+    record = call.record
+    if len(values) == 1 and not record.repairs and (raw := _raw(record.frame)) is not None:
         text = values[0].timestamp
-        return [Reading(time(text), text[:LONGEST_TIME], raw)]
-    verbatim = record.verbatim
+        return [Reading(call.time(text), text[:LONGEST_TIME], raw)]
+    verbatim, time = record.verbatim, call.time
     if not verbatim:
         return [Reading(time(v.timestamp), v.timestamp[:LONGEST_TIME], v.sampled_value) for v in values]
     return [
@@ -71,18 +71,20 @@ def readings(call: Call[Any], values: Sequence[MeterValue], path: str) -> list[R
     ]
 
 
-def _raw(record: Receipt) -> Raw | None:
+def _raw(frame: bytes) -> Raw | None:
     """The samples of a MeterValues that holds one reading, just as they were sent; None where that cannot be told.
 
     Only where the bytes before and behind them can be nothing else: to encode the samples anew takes thrice as long.
     """
     try:
-        _, frame, reading, tail = record.frame.split(b"[", 3)
+        _, head, reading, tail = frame.split(b"[", 3)
         samples, end, _, nothing = tail.rsplit(b"]", 3)
     except ValueError:
         return None
-    sure = end == b"}" and not nothing and reading.endswith(SAMPLES) and frame.endswith(READINGS)
-    return Raw(b"[%b]" % samples) if sure else None
+    if end != b"}" or nothing or not reading.endswith(SAMPLES) or not head.endswith(READINGS):
+        return None
+    start = len(head) + len(reading) + 2
+    return Raw(frame[start : start + len(samples) + 2])
 
 
 def _verbatim(samples: Iterable[Any], path: str, verbatim: Mapping[str, str]) -> list[Any]:
