@@ -141,6 +141,7 @@ async def test_the_example_of_a_hook_is_a_plugin_that_works(
 ) -> None:
     module = f"example_of_{hook}"
     (tmp_path / f"{module}.py").write_text(_example(hook), "utf-8")
+    (tmp_path / "arthexis_acme" / "migrations").mkdir(parents=True)  # what the example of register_tables names
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
     plugin = Plugin("example", "docs", "1", module)

@@ -549,6 +549,9 @@ async def test_a_station_that_a_plugin_refuses_leaves_no_row(
 
 @pytest.mark.node(open_mode=False)
 async def test_two_who_approve_a_station_at_once_are_shown_the_one_key_that_counts(host: Node) -> None:
+    with pytest.raises(WSServerHandshakeError):
+        async with wire(host.station_url("New-1")):
+            pass
     shown = await asyncio.gather(*(host.ask("stations.approve", station="New-1") for _ in range(2)))
     [key] = [told["key"] for told in shown if told["key"] is not None]
     assert sorted(told["kept_key"] for told in shown) == [False, True]

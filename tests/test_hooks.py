@@ -800,7 +800,7 @@ def test_each_example_runs_and_is_a_valid_implementation(hook: str, site: Any) -
     names = "Ping PingAnswer Notifier MailNotifier metadata prices send_invoice open_reader".split()
     given = "\n".join(f"class {name}(msgspec.Struct): pass" for name in names if name not in {"metadata", "prices"})
     more = "async def prices(request): pass\nmetadata = object()\nfrom contextlib import asynccontextmanager\n"
-    pattern = site.add(f"{HEAD}{more}{given}\n{text}", f"example_{hook}")
+    pattern = site.add(f"{HEAD}{more}{given}\n{text}", f"example_{hook}", files={"arthexis_acme/migrations/README": ""})
     from arthexis.plugins.compose import Selection, compose
 
     composition = compose(Selection((pattern,)), lambda _plugin, struct: struct and struct())

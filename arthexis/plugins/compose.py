@@ -207,7 +207,7 @@ def _check_tables(composition: Composition, registry: Registry) -> None:
     for plugin, tables in composition.tables:
         package, _, folder = tables.migrations.partition(":")
         first = folders.setdefault(plugin.distribution, tables.migrations)
-        path, _ = attempt(lambda name=package, inside=folder: Path(str(files(name))) / inside)
+        path, _ = attempt(lambda name=package, inside=folder: Path(str(files(name).joinpath(inside))))
         if path is None or not path.is_dir():
             problem, cure = f"there is no folder {folder} in {package}", "Name the folder that holds its revisions"
         elif first != tables.migrations:

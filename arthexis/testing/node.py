@@ -13,6 +13,8 @@ import tomlkit
 from arthexis import control, server
 from arthexis.assembly import Options, assemble
 from arthexis.clock import Clock
+from arthexis.db import events
+from arthexis.db.events import Event
 from arthexis.host import Host
 from arthexis.plugins.states import Plugin, State
 
@@ -57,6 +59,11 @@ class Node:
             await self.host.journal.write(lambda _: None)
             while self.host.busy_telling:
                 await asyncio.sleep(0.005)
+
+    async def events(self, kind: str | None = None) -> list[Event]:
+        """The latest 500 events that are stored, or those of a kind among them, the oldest first."""
+        found = await self.host.database.read(lambda db: events.latest(db, 500))
+        return [event for event in found if kind is None or event.kind == kind]
 
     def faults(self) -> list[tuple[str, BaseException]]:
         """The plugins' faults since the last call, as (plugin's name, error); they no longer fail the test."""

@@ -17,7 +17,6 @@ import pytest
 import pytest_asyncio
 from jsonschema import Draft4Validator
 
-from arthexis.db.events import Event
 from arthexis.testing import Node, Wire, node, wire
 
 SCHEMAS = Path(ocpp.v16.__file__).parent / "schemas"
@@ -116,11 +115,3 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     yield installed
     for module in made:
         sys.modules.pop(module, None)
-
-
-@pytest.fixture
-def told(host: Node) -> list[Event]:
-    """Every event that the node ``host`` committed since the test began."""
-    events: list[Event] = []
-    host.host.watchers.add(events.append)
-    return events

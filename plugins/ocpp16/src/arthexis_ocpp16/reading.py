@@ -77,11 +77,11 @@ def _raw(frame: bytes) -> Raw | None:
     Only where the bytes before and behind them can be nothing else: to encode the samples anew takes thrice as long.
     """
     try:
-        _, head, reading, tail = frame.split(b"[", 3)
+        before, head, reading, tail = frame.split(b"[", 3)
         samples, end, _, nothing = tail.rsplit(b"]", 3)
     except ValueError:
         return None
-    if end != b"}" or nothing or not reading.endswith(SAMPLES) or not head.endswith(READINGS):
+    if before or end != b"}" or nothing or not reading.endswith(SAMPLES) or not head.endswith(READINGS):
         return None
     start = len(head) + len(reading) + 2
     return Raw(frame[start : start + len(samples) + 2])
