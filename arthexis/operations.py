@@ -349,16 +349,16 @@ class Operations:
 
     async def _turn(self, key: str, line: _Line) -> None:
         """Send the next one, or wait until there may be one to send."""
-        await self._expire(key, line)
-        queued, pause_s = self._due(key, line)
+        now = self._host.clock.now()  # one for both: a moment between two would be neither past nor waited for
+        await self._expire(key, line, now)
+        queued, pause_s = self._due(key, line, now)
         if queued is not None:
             await self._one(key, queued)
         elif line.heap:
             await _woken_within(line.woken, pause_s)
 
-    async def _expire(self, key: str, line: _Line) -> None:
+    async def _expire(self, key: str, line: _Line, now: datetime) -> None:
         """End what is too late, and what does not wait for a station that is not there."""
-        now = self._host.clock.now()
         for _, queued in list(line.heap):
             outcome = self._too_late(self._host.links.get(key), queued, now)
             if outcome is not None:
@@ -384,9 +384,8 @@ class Operations:
             return declared is not None and not declared.operation.while_pending
         return link.station.registration == "Rejected"
 
-    def _due(self, key: str, line: _Line) -> tuple[Queued | None, float]:
+    def _due(self, key: str, line: _Line, now: datetime) -> tuple[Queued | None, float]:
         """What may be sent now, or for how long to wait until something may change by itself."""
-        now = self._host.clock.now()
         moments = [m for _, q in line.heap for m in (q.draft.send_after, q.draft.queue_until, q.draft.expires_at) if m]
         pause_s = min(((m - now).total_seconds() for m in moments if m > now), default=3600.0)
         link = self._host.links.get(key)

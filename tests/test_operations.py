@@ -260,6 +260,21 @@ async def test_what_waits_for_an_offline_station_expires(host: Node) -> None:
     assert host.host.operations._lines == {}
 
 
+async def test_a_moment_that_comes_during_a_turn_is_not_missed(host: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await cp.boot()
+    await asyncio.sleep(0.1)
+    until = host.host.clock.now() + timedelta(hours=1)
+    uid = await queued(host, queue_until=format_utc(until))
+    await asyncio.sleep(0.1)
+    readings = iter([until - timedelta(milliseconds=1)])
+    just_after = until + timedelta(milliseconds=1)
+    monkeypatch.setattr(type(host.host.clock), "now", lambda _: next(readings, just_after))
+    [line] = host.host.operations._lines.values()
+    line.woken.set()
+    assert await state(host, uid) == "expired"
+
+
 async def test_a_newer_socket_ends_what_runs_and_gets_what_waits(host: Node) -> None:
     async with wire(host.station_url("CP-1")) as old:
         await old.boot()

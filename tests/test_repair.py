@@ -164,7 +164,8 @@ FRAMES: list[tuple[str, str, tuple[int, Any, str | None, Any] | None]] = [
     ("error cut off", '[4,"7","NotSupported","no such key",{}', (4, "7", "NotSupported", {})),
     ("no frame", "hello", None),
     ("nothing", "", None),
-    ("too deep", '[2,"7","DataTransfer",' + "[" * 5000, None),
+    ("too deep", '[2,"7","DataTransfer",' + "[" * 5000,
+     (2, "7", "DataTransfer", json.loads("[" * 63 + "null" + "]" * 63))),
 ]  # fmt: skip
 
 

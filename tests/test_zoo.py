@@ -96,9 +96,9 @@ TABLE: dict[str, tuple[str, str | None, str, str]] = {
     ),
     "zoo.no_migrations": (
         "failed",
-        "migrated",
-        "its migrations cannot be read: ModuleNotFoundError: No module named 'zoo_nobody'",
-        "Reinstall the package that brings them",
+        "registered",
+        "register_tables: there is no folder migrations in zoo_nobody",
+        "Name the folder that holds its revisions",
     ),
     "zoo.no_module": ("failed", "imported", "its import failed: TypeError: zoo_no_module:plugin is no module", OFF),
     "zoo.odd_exception": ("failed", "imported", "its import failed: Odd: (its text cannot be read)", OFF),

@@ -68,8 +68,10 @@ def _kind(schema: dict[str, Any]) -> str:
 def _body(told: dict[str, Any]) -> str:
     if "requestBody" not in told:
         return ""
-    schema = told["requestBody"]["content"]["application/json"]["schema"]
-    return f"<p>Body (JSON): {_named(schema) or _json(schema)}</p>"
+    return "".join(
+        f"<p>Body ({escape(media)}): {_named(content['schema']) or _json(content['schema'])}</p>"
+        for media, content in told["requestBody"]["content"].items()
+    )
 
 
 def _answers(responses: dict[str, Any]) -> str:

@@ -197,6 +197,14 @@ class Page(HTMLParser):
             self.links.add(str(found["href"])[1:])
 
 
+@pytest.mark.plugins("arthexis-ocpp16:*", "arthexis-files:*", "arthexis-webhooks:*")
+async def test_the_page_of_a_whole_node_names_every_body(host: Node, api: Any) -> None:
+    reply = await api("GET", "/api/docs")
+    assert reply.status == 200
+    assert "Body (application/json): " in reply.body
+    assert "Body (application/octet-stream): " in reply.body
+
+
 @pytest.mark.plugins("arthexis-ocpp16:*")
 async def test_the_page_for_people_needs_no_script_and_nothing_from_outside(host: Node, api: Any) -> None:
     reply = await api("GET", "/api/docs")

@@ -125,12 +125,12 @@ async def test_a_key_is_pushed(station: Station, typed: Type) -> None:
 async def test_without_a_node_the_commands_say_how_to_start_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from arthexis import Unavailable, api
+    from arthexis import Unavailable, call_api
 
     monkeypatch.setenv("ARTHEXIS_HOME", str(tmp_path))
     with pytest.raises(Unavailable) as refused:
-        api("GET", "/charging-profiles")
-    assert refused.value.cure == "Start it: arthexis start"
+        call_api("GET", "/charging-profiles")
+    assert "arthexis start" in refused.value.cure
 
 
 async def test_numbers_are_taken_for_text_where_a_member_is_text(station: Station, typed: Type) -> None:
