@@ -43,11 +43,18 @@ SOON: Final = timedelta(minutes=5)
 
 _c = reservation.c
 _kept = sa.or_(_c.state == ACCEPTED, _c.state == ACTIVE, _c.state == UNKNOWN)
+_theirs = sa.or_(
+    _c.id_tag_key == bind("id_tag_key"),
+    sa.func.lower(_c.parent_id_tag).in_(
+        sa.select(sa.func.lower(tag.c.parent_id_tag)).where(tag.c.id_tag_key == bind("id_tag_key"))
+    ),
+)
 USE_BY_ID = Prepared(
     sa.select(_c.id).where(
         _c.station_id == bind("station_id"),
         _c.id == bind("row", type_=sa.BigInteger),
         sa.or_(_c.state == REQUESTED, _kept),
+        _theirs,
     )
 )
 USE_BY_TAG = Prepared(
@@ -55,12 +62,7 @@ USE_BY_TAG = Prepared(
     .where(
         _c.station_id == bind("station_id"),
         sa.or_(_c.connector == bind("connector"), _c.connector == 0),
-        sa.or_(
-            _c.id_tag_key == bind("id_tag_key"),
-            sa.func.lower(_c.parent_id_tag).in_(
-                sa.select(sa.func.lower(tag.c.parent_id_tag)).where(tag.c.id_tag_key == bind("id_tag_key"))
-            ),
-        ),
+        _theirs,
         _kept,
     )
     .order_by(_c.id_tag_key != bind("id_tag_key"), _c.id)
@@ -214,11 +216,13 @@ def used(
 ) -> None:
     """A transaction uses the reservation that it names, else the one kept on its connector for its tag or its group.
 
-    A group are the tags of one parent; a parent's own text is never compared with a tag that was presented.
+    One that is named by a start with a tag that it is not for stays as it is. A group are the tags of one parent; a
+    parent's own text is never compared with a tag that was presented.
     """
-    found = db.one(USE_BY_ID, station_id=station_id, row=row) if row is not None and row > 0 else None
+    key = folded(id_tag)
+    found = db.one(USE_BY_ID, station_id=station_id, row=row, id_tag_key=key) if row is not None and row > 0 else None
     if found is None:
-        found = db.one(USE_BY_TAG, station_id=station_id, connector=number, id_tag_key=folded(id_tag))
+        found = db.one(USE_BY_TAG, station_id=station_id, connector=number, id_tag_key=key)
     if found is not None:
         _move(db, found[0], USED, at, OPEN, transaction_id=transaction_id)
 

@@ -188,3 +188,21 @@ async def test_one_whose_answer_never_came_expires(host: Node) -> None:
             while (row := (await host.ask("reservations.list"))[0])["state"] != "expired":
                 assert row["state"] == "unknown"
                 await asyncio.sleep(0.05)
+
+
+async def test_a_start_that_names_it_with_a_wrong_tag_is_kept_and_leaves_it_to_its_own_group(host: Node) -> None:
+    await host.ask("tags.add", id_tag="TAG", parent_id_tag="FAMILY")
+    await host.ask("tags.add", id_tag="WRONG", parent_id_tag="OTHERS")
+    await host.ask("tags.add", id_tag="SISTER", parent_id_tag="family")
+    async with wire(host.station_url("CP-1")) as cp:
+        await ready(cp, "Available")
+        _, reservation = await reserved(host, cp, connectorId=1)
+        start = {"connectorId": 1, "meterStart": 0, "timestamp": "2026-11-24T10:00:00Z"}
+        start["reservationId"] = reservation["id"]
+        wrong = await cp.result("StartTransaction", {**start, "idTag": "WRONG"})
+        assert (wrong["idTagInfo"]["status"], wrong["transactionId"] > 0) == ("Accepted", True)
+        left = await host.ask("reservations.show", reservation=reservation["id"])
+        assert (left["state"], left["transaction_id"]) == ("accepted", None)
+        right = await cp.result("StartTransaction", {**start, "idTag": "SISTER", "meterStart": 1})
+        used = await host.ask("reservations.show", reservation=reservation["id"])
+        assert (used["state"], used["transaction_id"]) == ("used", right["transactionId"])
