@@ -196,8 +196,14 @@ class Operations:
         per_second: float | None = None,
         confirm: int | None = None,
     ) -> dict[str, Any]:
-        """Queue one operation for many stations, so many a second; the batch's uid and a result for each station."""
-        targets = list(dict.fromkeys(identities))
+        """Queue one operation for many stations, so many a second; the batch's uid and a result for each station.
+
+        A station that is named twice, in whatever spelling, is one station and is told once.
+        """
+        spelled: dict[str, str] = {}
+        for identity in identities:
+            spelled.setdefault(folded(identity), identity)
+        targets = list(spelled.values())
         declared = self._known(action)
         if declared.operation.dangerous and len(targets) > 1 and confirm != len(targets):
             raise DomainError(

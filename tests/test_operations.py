@@ -339,7 +339,7 @@ async def test_a_dangerous_operation_for_many_must_be_confirmed_with_their_numbe
     async with wire(host.station_url("CP-1")) as one, wire(host.station_url("CP-2")) as two:
         await one.boot()
         await two.boot()
-        asked = {"stations": ["CP-1", "CP-2", "CP-1"], "action": "Reset", "payload": SOFT}
+        asked = {"stations": ["CP-1", "CP-2", "CP-1", "cp-2"], "action": "Reset", "payload": SOFT}
         for confirm in (None, 1, 3):
             with pytest.raises(DomainError, match="2 stations must be confirmed"):
                 await host.ask("operations.send_many", **asked, confirm=confirm)
@@ -348,6 +348,17 @@ async def test_a_dangerous_operation_for_many_must_be_confirmed_with_their_numbe
         await answered(two, 3, {"status": "Rejected"})
         ends = [await state(host, result["operation"]) for result in found["results"]]
     assert ends == ["Accepted", "Rejected"]
+
+
+async def test_one_station_in_two_spellings_is_told_once_and_needs_no_confirming(host: Node) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await cp.boot()
+        asked = {"stations": ["CP-1", "cp-1"], "action": "Reset", "payload": SOFT}
+        found = await host.ask("operations.send_many", **asked)
+        assert [result["station"] for result in found["results"]] == ["CP-1"]
+        await answered(cp, 3, ACCEPTED)
+        assert await state(host, found["results"][0]["operation"]) == "Accepted"
+        assert await cp.silent(0.3)
 
 
 async def test_a_batch_tells_of_each_station_that_cannot_be_told(host: Node, monkeypatch: pytest.MonkeyPatch) -> None:

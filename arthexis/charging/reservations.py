@@ -3,6 +3,8 @@
 ``requested`` is wished for and not yet answered; ``accepted`` by the station, ``active`` while the station shows it;
 then it is ``used`` by a transaction, ``expired`` or ``cancelled``, or the station ended it (``faulted``,
 ``unavailable``). A station that will not keep it answers ``occupied``, ``faulted``, ``rejected`` or ``unavailable``.
+One whose answer never came leaves it ``unknown``: the station may keep it, so that it holds its connector like one that
+was accepted.
 
 Overlaps are refused by the database: each minute that a reservation holds is a row of its own, whose key is the
 connector and the minute. What has ended holds nothing.
@@ -27,10 +29,11 @@ from arthexis.errors import DomainError, NotFound
 REQUESTED: Final = "requested"
 ACCEPTED: Final = "accepted"
 ACTIVE: Final = "active"
+UNKNOWN: Final = "unknown"
 USED: Final = "used"
 EXPIRED: Final = "expired"
 CANCELLED: Final = "cancelled"
-OPEN: Final = (REQUESTED, ACCEPTED, ACTIVE)
+OPEN: Final = (REQUESTED, ACCEPTED, ACTIVE, UNKNOWN)
 LONGEST: Final = timedelta(days=7)
 BUSY: Final = frozenset(
     {"Faulted", "Unavailable", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing", "Preparing"}
@@ -39,12 +42,19 @@ BROKEN: Final = frozenset({"Faulted", "Unavailable"})
 SOON: Final = timedelta(minutes=5)
 
 _c = reservation.c
-_kept = sa.or_(_c.state == ACCEPTED, _c.state == ACTIVE)
+_kept = sa.or_(_c.state == ACCEPTED, _c.state == ACTIVE, _c.state == UNKNOWN)
+_theirs = sa.or_(
+    _c.id_tag_key == bind("id_tag_key"),
+    sa.func.lower(_c.parent_id_tag).in_(
+        sa.select(sa.func.lower(tag.c.parent_id_tag)).where(tag.c.id_tag_key == bind("id_tag_key"))
+    ),
+)
 USE_BY_ID = Prepared(
     sa.select(_c.id).where(
         _c.station_id == bind("station_id"),
         _c.id == bind("row", type_=sa.BigInteger),
         sa.or_(_c.state == REQUESTED, _kept),
+        _theirs,
     )
 )
 USE_BY_TAG = Prepared(
@@ -52,12 +62,7 @@ USE_BY_TAG = Prepared(
     .where(
         _c.station_id == bind("station_id"),
         sa.or_(_c.connector == bind("connector"), _c.connector == 0),
-        sa.or_(
-            _c.id_tag_key == bind("id_tag_key"),
-            sa.func.lower(_c.parent_id_tag).in_(
-                sa.select(sa.func.lower(tag.c.parent_id_tag)).where(tag.c.id_tag_key == bind("id_tag_key"))
-            ),
-        ),
+        _theirs,
         _kept,
     )
     .order_by(_c.id_tag_key != bind("id_tag_key"), _c.id)
@@ -192,7 +197,7 @@ def free_connectors(
 
 
 def answered(db: Connection, row: int, state: str, at: datetime, said: str | None = None) -> None:
-    """What the station said to the wish, or why it never heard of it; only ``accepted`` keeps the connector."""
+    """What the station said to the wish, or why there is no answer; ``accepted`` and ``unknown`` keep the connector."""
     _move(db, row, state, at, (REQUESTED,), said=said)
 
 
@@ -211,11 +216,13 @@ def used(
 ) -> None:
     """A transaction uses the reservation that it names, else the one kept on its connector for its tag or its group.
 
-    A group are the tags of one parent; a parent's own text is never compared with a tag that was presented.
+    One that is named by a start with a tag that it is not for stays as it is. A group are the tags of one parent; a
+    parent's own text is never compared with a tag that was presented.
     """
-    found = db.one(USE_BY_ID, station_id=station_id, row=row) if row is not None and row > 0 else None
+    key = folded(id_tag)
+    found = db.one(USE_BY_ID, station_id=station_id, row=row, id_tag_key=key) if row is not None and row > 0 else None
     if found is None:
-        found = db.one(USE_BY_TAG, station_id=station_id, connector=number, id_tag_key=folded(id_tag))
+        found = db.one(USE_BY_TAG, station_id=station_id, connector=number, id_tag_key=key)
     if found is not None:
         _move(db, found[0], USED, at, OPEN, transaction_id=transaction_id)
 
@@ -227,8 +234,8 @@ def reported(db: Connection, station_id: int, number: int, status: str, at: date
     for row, state in db.all(KEPT_HERE, station_id=station_id, connector=number):
         if status in BROKEN:
             _move(db, row, status.lower(), at, OPEN, said=f"the connector is {status}")
-        elif state == ACCEPTED:
-            _move(db, row, ACTIVE, at, (ACCEPTED,))
+        elif state != ACTIVE:
+            _move(db, row, ACTIVE, at, (ACCEPTED, UNKNOWN))
 
 
 def _move(

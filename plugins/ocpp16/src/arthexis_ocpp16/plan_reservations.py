@@ -27,7 +27,7 @@ from arthexis import (
 from arthexis_ocpp16 import reserve_now
 
 TOPIC: Final = "reservations"
-KEPT: Final = frozenset({"accepted", "active"})
+KEPT: Final = frozenset({"accepted", "active", "unknown"})
 Moment = Annotated[datetime, Meta(tz=True)]
 Text = r"^[^\x00]*$"
 
@@ -62,7 +62,10 @@ class Cancel(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class PlannedReservation(Struct, kw_only=True):
-    """A reservation; ``said`` tells why it is as it is. ``requested``: the station has not answered yet."""
+    """A reservation; ``said`` tells why it is as it is. ``requested``: the station has not answered yet.
+
+    ``unknown``: it was asked and its answer never came, so that it may keep the connector.
+    """
 
     id: int
     uid: str

@@ -34,6 +34,10 @@ NOT_YET = frozenset({"occupied", "faulted", "unavailable"})
 """Answers that may be another one when the reservation begins."""
 
 ANSWERS = {"Accepted": "accepted", "Faulted": "faulted", "Occupied": "occupied", "Unavailable": "unavailable"}
+UNHEARD = frozenset({"timed out", "station gone", "sent, unknown"})
+"""Ends of a request that was sent and whose answer never came: the station may keep the connector."""
+
+KEPT = frozenset({"accepted", "unknown"})
 
 
 async def prepare(asked: Asked) -> Mapping[str, Any]:
@@ -105,9 +109,10 @@ def check(request: ReserveNow) -> None:
 
 
 def finished(db: Connection, ended: Ended) -> None:
-    """What the station said; one that it keeps is looked after until it expires."""
+    """What the station said; one that it keeps, or may keep, is looked after until it expires."""
     number = ended.payload["reservationId"]
-    state = ANSWERS.get(ended.state, "rejected")
+    unheard = ended.left and ended.state in UNHEARD
+    state = "unknown" if unheard else ANSWERS.get(ended.state, "rejected")
     said = None if ended.state in {*ANSWERS, "Rejected"} else f"the request ended: {ended.state}"
     row = reservations.get(db, number)
     if row["state"] == "requested" and state in NOT_YET and ended.at < row["starts_at"]:
@@ -115,9 +120,9 @@ def finished(db: Connection, ended: Ended) -> None:
         ended.host.jobs.put(db, SEND, {"id": number}, run_at=again, key=str(number))
         return
     reservations.answered(db, number, state, ended.at, said)
-    if state == "accepted":
+    if state in KEPT:
         ended.host.jobs.put(db, EXPIRE, {"id": number}, run_at=expiry(ended.payload), key=str(number))
-    if state == "accepted" and row["state"] == "cancelled":
+    if state in KEPT and row["state"] == "cancelled":
         ended.host.jobs.put(db, UNDO, {"id": number}, key=str(number))
 
 
@@ -145,7 +150,7 @@ async def send(ctx: Context, args: Mapping[str, Any]) -> None:
 
 
 async def undo(ctx: Context, args: Mapping[str, Any]) -> None:
-    """It was cancelled while the station was being asked, and the station took it: let it go."""
+    """It was cancelled while the station was being asked, and the station took it or may have: let it go."""
     row = await ctx.host.database.read(lambda db: reservations.get(db, args["id"]))
     wish = Wish(queue_until=row["expires_at"])
     await ctx.host.operations.send(row["station"], "CancelReservation", {"reservationId": row["id"]}, wish)
