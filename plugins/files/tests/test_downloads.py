@@ -39,6 +39,21 @@ async def test_the_second_use_of_a_token_is_refused(http: ClientSession, locatio
     assert await status(http, location, headers={"Range": "bytes=0-99"}) == 410
 
 
+async def test_a_file_that_has_left_is_not_read_again_from_near_its_beginning(
+    http: ClientSession, location: str, content: bytes
+) -> None:
+    assert await status(http, location) == 200
+    assert await status(http, location, headers={"Range": f"bytes={len(content) // 2}-"}) == 206
+    assert await status(http, location, headers={"Range": "bytes=1-"}) == 410
+    assert await status(http, location, headers={"Range": "bytes=100-"}) == 410
+    assert await status(http, location, headers={"Range": f"bytes={len(content) // 2}-"}) == 410
+
+
+@pytest.mark.node(config={"plugins": {"files": {"downloads": 10}}})
+async def test_every_download_that_is_allowed_is_served(http: ClientSession, location: str) -> None:
+    assert [await status(http, location) for _ in range(11)] == [200] * 10 + [410]
+
+
 async def test_pieces_count_as_one_use(http: ClientSession, location: str, content: bytes) -> None:
     got = b""
     for start in range(0, len(content), 300_000):

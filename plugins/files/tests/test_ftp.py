@@ -56,6 +56,16 @@ async def test_a_file_is_fetched_once(location: str, content: bytes) -> None:
     assert (await refused(fetched, location)).startswith("550")
 
 
+async def test_what_was_fetched_is_not_fetched_again_but_for_its_first_byte(location: str, content: bytes) -> None:
+    def rest() -> None:
+        with session(location) as ftp:
+            ftp.retrbinary("RETR acme-2.0.bin", lambda _: None, rest=1)
+
+    assert await asyncio.to_thread(fetched, location) == content
+    await asyncio.to_thread(rest)
+    assert (await refused(rest)).startswith("550")
+
+
 async def test_another_user_and_another_password_are_refused_alike(location: str, content: bytes) -> None:
     wrong = await refused(fetched, location, user="CP-2")
     assert wrong == await refused(fetched, location, password="0" * 48)

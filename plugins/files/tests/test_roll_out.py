@@ -101,6 +101,22 @@ async def test_pause_and_cancel_ask_nobody_else(
     assert states == {"CP-1": "installed", "CP-2": "cancelled", "CP-3": "cancelled"}
 
 
+async def test_cancel_closes_what_was_opened_and_frees_the_station(
+    http: ClientSession, passive: Any, deploy: Any, firmware: dict[str, Any], parts: Any
+) -> None:
+    cp = await passive()
+    first = await deploy(stations=["CP-1"], file=firmware["id"])
+    location = (await cp.expect("UpdateFirmware"))["location"]
+    async with http.post(f"/api/v1/deployments/{first}/cancel") as response:
+        assert response.status == 200
+    async with http.get(location) as response:
+        assert response.status == 410
+    assert (await parts(first))["CP-1"]["state"] == "cancelled"
+    await deploy(stations=["CP-1"], file=firmware["id"])
+    async with http.get((await cp.expect("UpdateFirmware"))["location"]) as response:
+        assert response.status == 200
+
+
 async def test_a_station_that_is_not_there_is_told_when_it_boots(
     host: Node, http: ClientSession, stations: Any, deploy: Any, firmware: dict[str, Any], parts: Any
 ) -> None:

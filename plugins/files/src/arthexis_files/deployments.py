@@ -31,6 +31,7 @@ ASKED: Final = "asked"
 FAILED: Final = "failed"
 ENDED: Final = frozenset({"installed", "uploaded", "nothing", FAILED, CANCELLED})
 CLOSING: Final = (ENDED | {"downloaded", "installing"}) - {"uploaded"}
+CANCELLABLE: Final = (WAITING, ASKING, ASKED, "downloading", "uploading")
 OPEN: Final = ("asking", "asked", "downloading", "downloaded", "installing", "uploading")
 NOTIFIED: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "firmware.status": {
@@ -166,7 +167,9 @@ def move(db: Connection, number: int, state: str, at: datetime, said: str = "", 
     Once the station has its file its token is closed. One that says "uploaded" may be early: an upload closes its own.
     """
     db.core.execute(sa.update(target).where(_t.id == number).values(state=state, said=said, changed_at=at, **values))
-    if state in CLOSING:
+    if state == CANCELLED:
+        tokens.revoke(db, number, at)
+    elif state in CLOSING:
         tokens.end(db, number)
     row = db.core.execute(
         sa.select(station_table.c.identity, _d.uid)
@@ -308,7 +311,7 @@ def ask_now(
 
 
 def change(db: Connection, row: Mapping[str, Any], state: str, at: datetime, reason: str = "") -> None:
-    """A deployment reached a state; its end and its cancelling close every token that is left."""
+    """A deployment reached a state; how its stations go on is theirs (see ``move``)."""
     values: dict[str, Any] = {"state": state, "reason": reason, "next_wave_at": None}
     if state in {DONE, CANCELLED}:
         values["finished_at"] = at
@@ -325,7 +328,8 @@ def waits_until(db: Connection, row: Mapping[str, Any], at: datetime, pause_s: f
 def steer(db: Connection, uid: str, wish: str, at: datetime) -> dict[str, Any]:
     """Pause, resume or cancel a deployment; its row. Raises ``DomainError`` where that is not possible.
 
-    What was asked goes on: no station can be told to forget it. A cancelled one asks nobody else.
+    No station can be told to forget what it was asked, so that a pause lets it go on. A cancelled one asks nobody
+    else and closes what was opened for it; only a station that has its file already goes on to its end.
     """
     row = get(db, uid)
     allowed = {"pause": {RUNNING}, "resume": {PAUSED, STOPPED}, "cancel": {RUNNING, PAUSED, STOPPED}}[wish]
@@ -336,8 +340,8 @@ def steer(db: Connection, uid: str, wish: str, at: datetime) -> dict[str, Any]:
     if wish == "resume" and row["state"] == STOPPED:
         db.core.execute(sa.update(deployment).where(_d.id == row["id"]).values(stop_after=None, stop_percent=None))
     if wish == "cancel":
-        waiting = sa.select(_t.id).where(_t.deployment_id == row["id"], _t.state == WAITING)
-        for number in list(db.core.execute(waiting).scalars()):
+        unfinished_ones = sa.select(_t.id).where(_t.deployment_id == row["id"], _t.state.in_(CANCELLABLE))
+        for number in list(db.core.execute(unfinished_ones).scalars()):
             move(db, number, CANCELLED, at)
     change(db, row, {"pause": PAUSED, "resume": RUNNING, "cancel": CANCELLED}[wish], at)
     return get(db, uid)
@@ -353,6 +357,11 @@ def of_station(db: Connection, station: str) -> list[str]:
         .distinct()
     )
     return list(db.core.execute(wanted).scalars())
+
+
+def is_asking(db: Connection, number: int) -> bool:
+    """Whether a part is still being asked for: it may have been cancelled meanwhile."""
+    return db.core.execute(sa.select(_t.state).where(_t.id == number)).scalar() == ASKING
 
 
 def asking(db: Connection, number: int) -> list[Turn]:

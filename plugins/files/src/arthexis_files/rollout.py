@@ -112,6 +112,8 @@ class RollOuts:
     def _request(self, db: Connection, turn: Turn, row: Mapping[str, Any], text: str) -> dict[str, Any]:
         """The request to a station, with a location that its new token opens."""
         at = self._ctx.clock.now()
+        if not deployments.is_asking(db, turn.target):
+            raise DomainError("it was cancelled", place=f"deployment {row['uid']}", cure="Deploy it anew")
         payload: dict[str, Any] = msgspec.json.decode(row["payload"])
         scheme = locations.scheme_for(self._ctx, db, turn.station_id, row["scheme"])
         login = locations.login_of(turn.station, turn.station_id)
@@ -132,6 +134,8 @@ class RollOuts:
         deployments.asked(db, turn.target, operation, self._ctx.clock.now())
 
     def _refused(self, db: Connection, uid: str, turn: Turn, problem: str, *, later: bool) -> None:
+        if not deployments.is_asking(db, turn.target):
+            return
         at = self._ctx.clock.now()
         deployments.move(db, turn.target, deployments.WAITING if later else deployments.FAILED, at, problem)
         self.put(db, uid, at + timedelta(seconds=AGAIN_S if later else 0))

@@ -58,7 +58,7 @@ class Stations:
             await response.prepare(http)
             return response
         start, end = span(response, file["size"])
-        grant.check(start)
+        grant.check(start, end)
         done = start
         try:
             if http.method == hdrs.METH_HEAD:

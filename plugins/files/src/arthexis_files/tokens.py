@@ -2,7 +2,7 @@
 
 A whole transfer uses a token once, in however many pieces it comes: what counts is how far it has come without a gap.
 That all bytes have left does not mean that all arrived, so that a transfer may still go on where it broke off (never
-from its beginning), until the station says that it has the file.
+from its beginning, and never for as many bytes again as the file has), until the station says that it has the file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TOKEN_BYTES: Final = 24
 LEAST_REQUESTS: Final = 1_000
 BYTES_A_REQUEST: Final = 4_096
 TIMES: Final = 4
-"""So many times its size may be sent in all before a token is spent though no transfer was ever whole."""
+"""So many times its size may be sent in one use before a token is spent though no transfer was ever whole."""
 
 
 class Spent(DomainError):
@@ -34,6 +34,7 @@ class Grant:
     """What a token allows: ``file`` (uid, name, size, sha256, added_at) to be fetched, or None: one may be brought.
 
     ``spent``: all of the file has left as often as it may; only a transfer that broke off may go on where it was.
+    ``sent``: bytes that have left since, or since the current use began.
     """
 
     token: int
@@ -43,10 +44,13 @@ class Grant:
     upload: bool
     file: dict[str, Any] | None
     spent: bool
+    sent: int
 
-    def check(self, start: int) -> None:
-        """Raise ``Spent`` where a transfer must not begin at this byte."""
-        if self.spent and start == 0:
+    def check(self, start: int, end: int | None = None) -> None:
+        """Raise ``Spent`` where a transfer must not go from this byte to before that one (None: the file's end)."""
+        size = self.file["size"] if self.file is not None else 0
+        again = self.sent + (size if end is None else end) - start
+        if self.spent and (start == 0 or again >= size):
             raise Spent("this location is over", place="files", cure="Ask for a new location")
 
 
@@ -94,7 +98,7 @@ def look(db: Connection, text: str, at: datetime, *, upload: bool | None = None,
         raise Spent("this location is over", place="files", cure="Ask for a new location")
     names = ("uid", "name", "size", "sha256", "added_at")
     found = None if row["upload"] else {name: row[f"file_{name}"] for name in names}
-    return Grant(row["id"], row["target_id"], row["identity"], row["login"], row["upload"], found, spent)
+    return Grant(row["id"], row["target_id"], row["identity"], row["login"], row["upload"], found, spent, row["sent"])
 
 
 def admit(db: Connection, text: str, at: datetime, *, upload: bool, login: str | None = None) -> Grant:
@@ -118,7 +122,7 @@ def _granted() -> sa.Select[Any]:
 def _worn(row: Any) -> bool:
     size = row["file_size"] or 0
     many = row["requests"] >= LEAST_REQUESTS + size // BYTES_A_REQUEST
-    return many or (size > 0 and row["sent"] >= TIMES * size * max(1, row["left"]))
+    return many or (size > 0 and row["sent"] >= TIMES * size)
 
 
 def advance(db: Connection, number: int, start: int, end: int, size: int) -> None:
@@ -129,7 +133,11 @@ def advance(db: Connection, number: int, start: int, end: int, size: int) -> Non
     reached = max(row["reached"], end) if start <= row["reached"] else row["reached"]
     whole = reached >= size and row["left"] > 0
     left = row["left"] - whole
-    values = {"reached": 0 if whole and left else reached, "left": left, "sent": row["sent"] + end - start}
+    values = {
+        "reached": 0 if whole and left else reached,
+        "left": left,
+        "sent": 0 if whole else row["sent"] + end - start,
+    }
     db.core.execute(sa.update(token).where(token.c.id == number).values(**values))
 
 
@@ -143,3 +151,8 @@ def use_up(db: Connection, number: int, at: datetime) -> None:
 def end(db: Connection, of_target: int) -> None:
     """A station's part of a deployment is over: its token opens nothing any more."""
     db.core.execute(sa.delete(token).where(token.c.target_id == of_target))
+
+
+def revoke(db: Connection, of_target: int, at: datetime) -> None:
+    """A station's part of a deployment was cancelled: its token is known still, and over."""
+    db.core.execute(sa.update(token).where(token.c.target_id == of_target).values(expires_at=at))
