@@ -174,11 +174,13 @@ class Seen:
     """Something that came of an operation after its answer: in a few words, and whether that was the last of it.
 
     ``sure`` false: it may as well have come of another operation of its kind, which gets it if that one is sure.
+    ``shared``: it answers every operation that awaits it, as a boot does every Reset before it.
     """
 
     said: str
     done: bool = True
     sure: bool = True
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

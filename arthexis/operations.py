@@ -585,7 +585,7 @@ class Operations:
         self._see(Event(0, MESSAGE, station, at, {"action": action}))
 
     def _see(self, event: Event, since: Mapping[int, datetime] | None = None) -> None:
-        """Give an event to the operations that led to it: whoever is sure of it first, then the oldest.
+        """Give an event to the operation that led to it, or to all that share it: the sure ones first, then the oldest.
 
         ``since`` is when each of them was sent, for events that are read again.
         """
@@ -600,7 +600,7 @@ class Operations:
                 self._note(followed, seen)
             elif followed.early is None or not followed.early.done:
                 followed.early = seen
-            if seen.done:
+            if seen.done and not seen.shared:
                 break
 
     def _fits(self, followed: _Followed, event: Event) -> Seen | None:

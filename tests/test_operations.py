@@ -93,6 +93,22 @@ async def test_a_queued_operation_is_sent_when_the_station_comes(host: Node) -> 
     assert (ended["follow_up"], ended["follow_up_until"]) == ("booted again", None)
 
 
+async def test_one_boot_ends_every_reset_before_it(host: Node) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await cp.boot()
+        resets = []
+        for _ in range(2):
+            asked = asyncio.create_task(
+                host.ask("operations.send", station="CP-1", action="Reset", payload=SOFT, wait=5)
+            )
+            await answered(cp, 3, {"status": "Accepted"})
+            resets.append((await asked)["id"])
+        await cp.boot()
+        await host.settle()
+    ends = [(await host.ask("operations.show", operation=uid))["follow_up"] for uid in resets]
+    assert ends == ["booted again"] * 2
+
+
 async def test_a_wrong_payload_is_refused_before_it_is_a_row(host: Node) -> None:
     async with wire(host.station_url("CP-1")) as cp:
         await cp.boot()

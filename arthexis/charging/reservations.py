@@ -71,6 +71,7 @@ USE_BY_TAG = Prepared(
 KEPT_HERE = Prepared(
     sa.select(_c.id, _c.state).where(_c.station_id == bind("station_id"), _c.connector == bind("connector"), _kept)
 )
+KEPT_ANYWHERE = Prepared(sa.select(_c.id, _c.state).where(_c.station_id == bind("station_id"), _kept))
 IDENTITY = Prepared(
     sa.select(station_table.c.identity)
     .join(reservation, reservation.c.station_id == station_table.c.id)
@@ -228,12 +229,19 @@ def used(
 
 
 def reported(db: Connection, station_id: int, number: int, status: str, at: datetime) -> None:
-    """A connector's status says something of its reservation: it is kept now, or the station has ended it."""
+    """A connector's status says something of its reservation: it is kept now, or the station has ended it.
+
+    Connector 0 is the whole station: broken, it ends every reservation there.
+    """
     if status not in BROKEN and status != "Reserved":
         return
-    for row, state in db.all(KEPT_HERE, station_id=station_id, connector=number):
+    if number == 0 and status in BROKEN:
+        found, broken = db.all(KEPT_ANYWHERE, station_id=station_id), "station"
+    else:
+        found, broken = db.all(KEPT_HERE, station_id=station_id, connector=number), "connector"
+    for row, state in found:
         if status in BROKEN:
-            _move(db, row, status.lower(), at, OPEN, said=f"the connector is {status}")
+            _move(db, row, status.lower(), at, OPEN, said=f"the {broken} is {status}")
         elif state != ACTIVE:
             _move(db, row, ACTIVE, at, (ACCEPTED, UNKNOWN))
 

@@ -111,6 +111,16 @@ async def test_the_tags_group_may_use_it(host: Node) -> None:
     assert frame[3]["parentIdTag"] == "FAMILY"
 
 
+@pytest.mark.parametrize("status", ["Faulted", "Unavailable"])
+async def test_a_whole_station_that_breaks_ends_its_reservations(host: Node, status: str) -> None:
+    async with wire(host.station_url("CP-1")) as cp:
+        await ready(cp, "Available", "Available")
+        _, reservation = await reserved(host, cp, connectorId=2)
+        await cp.result("StatusNotification", {"connectorId": 0, "errorCode": "OtherError", "status": status})
+        ended = await host.ask("reservations.show", reservation=reservation["id"])
+        assert (ended["state"], ended["said"]) == (status.lower(), f"the station is {status}")
+
+
 async def unheard(host: Node, end: str = "timed out") -> dict[str, Any]:
     """Reserve connector 1 for TAG at a station that takes the request and never answers; the reservation's record."""
     payload = {"idTag": "TAG", "expiryDate": until(host), "connectorId": 1}

@@ -11,8 +11,8 @@ BOOT_WITHIN_S = 600.0
 
 
 def booted(_payload: Mapping[str, Any], _event: Event) -> Seen:
-    """The station came back and booted."""
-    return Seen("booted again")
+    """The station came back and booted, which ends every Reset before it."""
+    return Seen("booted again", shared=True)
 
 
 @hookimpl
