@@ -70,7 +70,7 @@ class Target:
 
 TARGETS: Final = (
     Target("a", "d1", 25.0, at_least=True, held=9.0),
-    Target("d1", "c", 1.5, at_least=False, held=5.0),
+    Target("d1", "c", 1.5, at_least=False, held=6.0),
     Target("b", "d2", 60.0, at_least=True, held=28.0),
 )
 
