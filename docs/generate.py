@@ -104,7 +104,7 @@ def code(text: object) -> str:
 
 def _hook_table() -> str:
     rows = [
-        (f"[{name}](#{name})", KINDS.get(name.partition("_")[0], "opens and closes"), summary(fn))
+        (f"[{name}](hooks/{name}.md)", KINDS.get(name.partition("_")[0], "opens and closes"), summary(fn))
         for name, fn in hooks().items()
     ]
     return table(("hook", "the host", "for"), rows)
@@ -338,7 +338,7 @@ def renewed(text: str) -> str:
 
 def pages() -> Iterable[Path]:
     """Every page that may hold a generated block."""
-    return sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md")])
+    return sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")])
 
 
 def outdated() -> dict[Path, str]:

@@ -40,7 +40,7 @@ from tests import tutorial
 
 ROOT = tutorial.ROOT
 PLUGINS = ROOT / "docs" / "plugins.md"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")])
 PYTHON = re.compile(r"^```python\n(?P<text>.*?)^```\n", re.DOTALL | re.MULTILINE)
 FENCED = re.compile(r"^```.*?^```\n", re.DOTALL | re.MULTILINE)
 GENERATED = re.compile(r"<!-- generated: (.+?) -->.*?<!-- end -->", re.DOTALL)
@@ -74,11 +74,12 @@ def _missing(there: set[str]) -> list[str]:
     return [name for name in HOOKS if name not in there]
 
 
-def test_every_hook_has_a_heading_with_its_exact_signature() -> None:
-    text = read("docs/hooks.md")
-    there = {name for name in HOOKS if re.search(rf"^### {name}\n\n<!-- generated: hook {name} -->\n", text, re.M)}
+def test_every_hook_has_a_page_with_its_exact_signature_and_when_it_is_called() -> None:
+    pages = {page.stem: page.read_text("utf-8") for page in ROOT.glob("docs/hooks/*.md")}
+    shape = "# {name}\n\n<!-- generated: hook {name} -->\n"
+    there = {name for name, text in pages.items() if text.startswith(shape.format(name=name)) and "**When.** " in text}
     assert _missing(there) == []
-    assert set(re.findall(r"^### (\w+)$", text, re.M)) == set(HOOKS), "a heading is of no hook"
+    assert set(pages) == set(HOOKS), "a page is of no hook"
 
 
 def test_every_hook_has_an_example_in_its_docstring() -> None:
@@ -96,9 +97,8 @@ def test_every_hook_is_in_the_changelog() -> None:
 
 
 def _example(hook: str) -> str:
-    section = read("docs/hooks.md").partition(f"\n### {hook}\n")[2].partition("\n### ")[0]
-    found = PYTHON.search(GENERATED.sub("", section))
-    assert found is not None, f"docs/hooks.md has no example under {hook}"
+    found = PYTHON.search(GENERATED.sub("", read(f"docs/hooks/{hook}.md")))
+    assert found is not None, f"docs/hooks/{hook}.md has no example"
     return found["text"]
 
 
