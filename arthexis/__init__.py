@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         FollowUp,
         Job,
         Message,
+        Notifier,
         Operation,
         Protocol,
         Route,
@@ -46,14 +47,24 @@ if TYPE_CHECKING:
     from arthexis.db.events import Event
     from arthexis.db.statements import Connection, Prepared
     from arthexis.db.types import UtcDateTime
-    from arthexis.errors import ArthexisError, ConfigError, DomainError, Invalid, NotFound, Reject, Unavailable
+    from arthexis.errors import (
+        ArthexisError,
+        ConfigError,
+        DomainError,
+        Invalid,
+        NotFound,
+        PluginError,
+        Reject,
+        Unavailable,
+    )
     from arthexis.hookspecs import hookimpl
     from arthexis.host import Host
     from arthexis.lifespans import Context
     from arthexis.ocppj.calls import CallFailed
     from arthexis.ocppj.inbound import Call
     from arthexis.operations import Wish
-    from arthexis.services import FileStore, StationConfiguration
+    from arthexis.plugins.states import Plugin
+    from arthexis.services import FileStore, Notification, Notifications, StationConfiguration
     from arthexis.values import Secret
 
 __version__ = "0.1.0"
@@ -84,6 +95,7 @@ _HOMES = {
         "FollowUp",
         "Job",
         "Message",
+        "Notifier",
         "Operation",
         "Protocol",
         "Route",
@@ -95,14 +107,24 @@ _HOMES = {
     "arthexis.db.events": ("Event",),
     "arthexis.db.statements": ("Connection", "Prepared"),
     "arthexis.db.types": ("UtcDateTime",),
-    "arthexis.errors": ("ArthexisError", "ConfigError", "DomainError", "Invalid", "NotFound", "Reject", "Unavailable"),
+    "arthexis.errors": (
+        "ArthexisError",
+        "ConfigError",
+        "DomainError",
+        "Invalid",
+        "NotFound",
+        "PluginError",
+        "Reject",
+        "Unavailable",
+    ),
     "arthexis.hookspecs": ("hookimpl",),
     "arthexis.host": ("Host",),
     "arthexis.lifespans": ("Context",),
     "arthexis.ocppj.calls": ("CallFailed",),
     "arthexis.ocppj.inbound": ("Call",),
     "arthexis.operations": ("Wish",),
-    "arthexis.services": ("FileStore", "StationConfiguration"),
+    "arthexis.plugins.states": ("Plugin",),
+    "arthexis.services": ("FileStore", "Notification", "Notifications", "StationConfiguration"),
     "arthexis.values": ("Secret",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -138,7 +160,12 @@ __all__ = [
     "Job",
     "Message",
     "NotFound",
+    "Notification",
+    "Notifications",
+    "Notifier",
     "Operation",
+    "Plugin",
+    "PluginError",
     "Prepared",
     "Protocol",
     "Reading",

@@ -37,6 +37,7 @@ EVERY: Final = "*"
 _PUBLIC_PATH = re.compile(
     r"/[A-Za-z0-9._~-]+(/([A-Za-z0-9._~-]+|{[a-z][a-z0-9_]*}))*(/{[a-z][a-z0-9_]*:\.\*})?"
 ).fullmatch
+_NOTIFIER = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*").fullmatch
 _HOSTS_OWN: Final = frozenset({"api", "ocpp", "health", "plain.css"})
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -452,3 +453,24 @@ class Subscriber:
         _expect("name", _name(self.name), "text that stays the same for ever")
         _expect("kinds", isinstance(self.kinds, (frozenset, set)), "a frozenset of event kinds")
         _expect(f"handler of {self.name}", _coroutine_function(self.handler), "a coroutine function (async def)")
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """A way to reach people: ``async (notification)`` or ``async (notification, ctx)`` with a ``Notification``.
+
+    ``name`` is what rules call it. It is called by whoever sends notifications (``arthexis-notify``), one at a time,
+    and has ``within_s`` seconds. It raises ``Unavailable`` while it cannot (it gets the same one again, later), and
+    ``DomainError`` for one that it can never show. It may get one twice. ``summary`` says in a few words where it goes.
+    """
+
+    name: str
+    handler: Callable[..., Awaitable[None]]
+    summary: str = ""
+    within_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("name", _NOTIFIER(str(self.name)) is not None, "written like mail or acme.pager")
+        _expect(f"handler of {self.name}", _coroutine_function(self.handler), "a coroutine function (async def)")
+        _expect(f"within_s of {self.name}", 0 < self.within_s <= 300, "seconds, above 0 and up to 300")

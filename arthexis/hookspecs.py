@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         DataTransfer,
         Diagnosis,
         Job,
+        Notifier,
         Operation,
         Protocol,
         Route,
@@ -175,6 +176,18 @@ def register_diagnoses() -> Iterable[Diagnosis]:  # type: ignore[empty-body]
     >>> @hookimpl
     ... def register_diagnoses():
     ...     yield Diagnosis("acme.modem", look)
+    """
+
+
+@hookspec
+def register_notifiers() -> Iterable[Notifier]:  # type: ignore[empty-body]
+    """Bring a way to reach people: a display, a sound, a messenger. Rules of ``arthexis-notify`` name it.
+
+    >>> async def lamp(notification):
+    ...     print("red" if notification.priority == "alarm" else "green", notification.text)
+    >>> @hookimpl
+    ... def register_notifiers():
+    ...     yield Notifier("lamp", lamp, "The lamp above the desk")
     """
 
 

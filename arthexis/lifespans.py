@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from arthexis.errors import Unavailable
-from arthexis.plugins.contain import attempt, outcome, told
+from arthexis.errors import PluginError, Unavailable
+from arthexis.plugins.contain import ON_PURPOSE, attempt, outcome, told
 from arthexis.plugins.states import Plugin, State
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from arthexis.db.journal import Journal
     from arthexis.host import Host
 
+C = TypeVar("C")
+T = TypeVar("T")
+CALL_S = 5.0
 RETRY_S = 5.0
 MOST_RETRY_S = 300.0
 
@@ -44,6 +47,35 @@ class Context:
         task = self.host.spawn(contained, f"{self.plugin.name}: {name}")
         task.add_done_callback(lambda _: work.close())  # of one that was cancelled before it began
         return task
+
+    def contributions(self, kind: type[C]) -> list[tuple[Plugin, C]]:
+        """What all plugins contribute of a kind (``ctx.contributions(Notifier)``), each with the plugin it came from.
+
+        This is how a plugin is extended by others that it does not know: the kind is the host's, the use is its own.
+        What is contributed is called with ``ctx.call``. Those that failed are left out.
+        """
+        return [(plugin, found) for plugin, found in self.host.composition.of_kind(kind) if plugin.standing]
+
+    async def call(self, plugin: Plugin, fn: Callable[..., Awaitable[T]], *args: Any, within_s: float = CALL_S) -> T:
+        """Call what another plugin contributed, at most so many seconds; what goes wrong is counted as that plugin's.
+
+        A function of one argument more gets the context of its own plugin as the last. Raises ``Unavailable`` where the
+        plugin is not at work or says so itself, ``DomainError`` where it refuses, and ``PluginError`` for anything
+        else: it raised, took too long, or ended the task it ran in. Nothing but these, so that a loop over
+        contributions needs no more than these three.
+        """
+        if not plugin.at_work:
+            said = f"plugin {plugin.name} is {plugin.state}"
+            raise Unavailable(f"{said}: {plugin.reason}" if plugin.reason else said, cure=plugin.cure)
+        fitted = self.host.context(plugin).fitted(fn, len(args))
+        value, error = await self.host.contain.timed(within_s, plugin, fitted, *args)
+        if error is None:
+            return cast("T", value)
+        if isinstance(error, ON_PURPOSE):
+            raise error
+        raise PluginError(
+            told(error), place=f"plugin {plugin.name}", cure=f"Run: arthexis plugins info {plugin.name}"
+        ) from error
 
     def fitted(self, handler: Callable[..., Any], arguments: int = 1) -> Callable[..., Any]:
         """A handler of so many arguments; one that takes one more gets this context as its last."""

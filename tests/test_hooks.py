@@ -9,7 +9,7 @@ import re
 import sys
 import textwrap
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from aiohttp import ClientSession, WSServerHandshakeError
 from yarl import URL
 
 import arthexis
-from arthexis import Route, StationConfiguration, hookspecs
+from arthexis import Notification, Notifier, PluginError, Route, StationConfiguration, Unavailable, hookspecs
 from arthexis.plugins.states import State
 from arthexis.testing import Node, node, wire
 
@@ -151,6 +151,91 @@ async def test_hook_register_services(site: Any, tmp_path: Path) -> None:
     async with node(tmp_path, plugins=[acme]) as running:
         assert running.host.service(sys.modules["acme"].Weather) == "sunny"
         assert running.host.service(Path) is None
+
+
+PAGER = """
+    async def page(notification, ctx):
+        heard.append((ctx.plugin.name, notification.text))
+
+    async def broken(notification):
+        raise SystemExit(notification.text)
+
+    async def hangs(notification):
+        await asyncio.sleep(60)
+
+    async def offline(notification):
+        raise Unavailable("the pager is off")
+
+    @hookimpl
+    def register_notifiers():
+        yield Notifier("pager", page, "The pager of whoever is on duty")
+        yield Notifier("pager.broken", broken)
+        yield Notifier("pager.hangs", hangs, within_s=0.1)
+        yield Notifier("pager.offline", offline)
+"""
+
+
+def said(text: str) -> Notification:
+    return Notification(text, at=datetime(2026, 11, 24, tzinfo=UTC))
+
+
+async def test_hook_register_notifiers(site: Any, tmp_path: Path) -> None:
+    pager, user = site.add(source(PAGER), "pager"), site.add(source(""), "user")
+    async with node(tmp_path, plugins=[pager, user]) as running:
+        ctx = running.host.context(running.plugin("user"))
+        found = {notifier.name: (plugin, notifier) for plugin, notifier in ctx.contributions(Notifier)}
+        assert sorted(found) == ["pager", "pager.broken", "pager.hangs", "pager.offline"]
+        plugin, notifier = found["pager"]
+        await ctx.call(plugin, notifier.handler, said("hello"))
+        assert heard("pager") == [("pager", "hello")]
+
+
+async def test_what_a_contribution_does_wrong_is_counted_as_its_own_plugin_s(site: Any, tmp_path: Path) -> None:
+    pager, user = site.add(source(PAGER), "pager"), site.add(source(""), "user")
+    async with node(tmp_path, plugins=[pager, user]) as running:
+        ctx = running.host.context(running.plugin("user"))
+        found = {notifier.name: (plugin, notifier) for plugin, notifier in ctx.contributions(Notifier)}
+
+        async def told(name: str) -> None:
+            plugin, notifier = found[name]
+            await ctx.call(plugin, notifier.handler, said("hello"), within_s=notifier.within_s)
+
+        with pytest.raises(PluginError, match="plugin pager: SystemExit: hello"):
+            await told("pager.broken")
+        with pytest.raises(PluginError, match="no answer within"):
+            await told("pager.hangs")
+        with pytest.raises(Unavailable, match="the pager is off"):
+            await told("pager.offline")
+        assert [name for name, _ in running.faults()] == ["pager", "pager"]
+        assert (running.plugin("pager").state, running.plugin("user").state) == (State.DEGRADED, State.ACTIVE)
+
+
+async def test_what_a_plugin_contributes_cannot_be_called_while_it_is_not_at_work(site: Any, tmp_path: Path) -> None:
+    away = source("""
+        from contextlib import asynccontextmanager
+
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(ctx):
+            raise Unavailable("no pager is plugged in", cure="Plug it in")
+            yield
+    """)
+    pager, user = site.add(source(PAGER) + away.removeprefix(HEAD), "pager"), site.add(source(""), "user")
+    async with node(tmp_path, plugins=[pager, user]) as running:
+        ctx = running.host.context(running.plugin("user"))
+        plugin, notifier = ctx.contributions(Notifier)[0]
+        with pytest.raises(Unavailable, match=r"plugin pager is unavailable: no pager is plugged in\. Plug it in"):
+            await ctx.call(plugin, notifier.handler, said("hello"))
+    assert heard("pager") == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"priority": "urgent"}, {"lifetime_s": 0}, {"lifetime_s": float("nan")}, {"at": datetime(2026, 1, 1)}],
+)
+def test_a_notification_that_nobody_could_show_cannot_be_made(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Notification("hello", **{"at": datetime(2026, 1, 1, tzinfo=UTC), **wrong})
 
 
 async def test_hook_register_tables(site: Any, tmp_path: Path) -> None:
@@ -786,7 +871,7 @@ async def test_a_hook_may_leave_arguments_out(site: Any, tmp_path: Path) -> None
 def test_each_example_runs_and_is_a_valid_implementation(hook: str, site: Any) -> None:
     examples = doctest.DocTestParser().get_examples(inspect.getdoc(getattr(hookspecs, hook)))
     text = "\n".join(example.source for example in examples)
-    names = "Ping PingAnswer Notifier MailNotifier metadata prices send_invoice open_reader".split()
+    names = "Ping PingAnswer metadata prices send_invoice open_reader".split()
     given = "\n".join(f"class {name}(msgspec.Struct): pass" for name in names if name not in {"metadata", "prices"})
     more = "async def prices(request): pass\nmetadata = object()\nfrom contextlib import asynccontextmanager\n"
     pattern = site.add(f"{HEAD}{more}{given}\n{text}", f"example_{hook}", files={"arthexis_acme/migrations/README": ""})

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from arthexis.config import Notice
 from arthexis.contributions import (
@@ -34,6 +34,7 @@ from arthexis.plugins.discover import Plugins, discover, normal
 from arthexis.plugins.registry import KINDS, Implementation, Registry
 from arthexis.plugins.states import Plugin, State
 
+C = TypeVar("C")
 PATIENCE_S = 10.0
 HOOKS = (
     "decide_connection",
@@ -138,6 +139,11 @@ class Composition:
     def diagnoses(self) -> list[tuple[Plugin, Diagnosis]]:
         """What plugins know of a station."""
         return self.contributions.get("register_diagnoses", [])
+
+    def of_kind(self, kind: type[C]) -> list[tuple[Plugin, C]]:
+        """All contributions of a kind (a class of ``arthexis.contributions``), each with its plugin."""
+        hook = next((hook for hook, (yielded, _) in KINDS.items() if yielded is kind), "")
+        return self.contributions.get(hook, [])
 
     @property
     def recovery(self) -> list[str]:

@@ -23,6 +23,7 @@ from arthexis.contributions import (
     DataTransfer,
     Diagnosis,
     Job,
+    Notifier,
     Operation,
     Protocol,
     Route,
@@ -52,6 +53,7 @@ KINDS: dict[str, tuple[type, Callable[[Any], object]]] = {
     "register_routes": (Route, lambda c: c.key),
     "register_jobs": (Job, lambda c: c.name),
     "register_diagnoses": (Diagnosis, lambda c: c.name),
+    "register_notifiers": (Notifier, lambda c: c.name),
     "register_subscribers": (Subscriber, lambda c: c.name),
 }
 

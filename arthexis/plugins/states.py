@@ -70,6 +70,11 @@ class Plugin:
         """Whether its code may be called: not once it has failed."""
         return self.state is not State.FAILED
 
+    @property
+    def at_work(self) -> bool:
+        """Whether it has started and runs, so that other plugins may call what it contributed."""
+        return self.state in {State.ACTIVE, State.DEGRADED}
+
     def climb(self, state: State) -> None:
         """Reach the next rung."""
         self._move(state, "", "")
