@@ -244,6 +244,16 @@ async def on_reservation_changed(event: Event) -> None:
 
 
 @hookspec
+async def on_tag_scanned(event: Event) -> None:
+    """A card was held against a reader of this node.
+
+    >>> @hookimpl
+    ... async def on_tag_scanned(event):
+    ...     print(event.data["reader"], event.data["id_tag"], event.data["status"])
+    """
+
+
+@hookspec
 async def on_connected(station: Station) -> None:
     """A station's socket is open and owns its identity.
 

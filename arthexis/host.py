@@ -66,6 +66,7 @@ LIVE = {
     "transaction.stopped": "on_transaction_stopped",
     "operation.finished": "on_operation_finished",
     "reservation.changed": "on_reservation_changed",
+    "tag.scanned": "on_tag_scanned",
 }
 
 

@@ -126,6 +126,7 @@ SAMPLES: dict[str, Any] = {
             "outcome": "accepted",
             "reason": "Local",
             "repairs": ["idTag: 5 read as text"],
+            "reader": "desk",
             "reservation_id": 3,
             "state": "Accepted",
             "status": "Faulted",

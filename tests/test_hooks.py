@@ -712,6 +712,15 @@ async def test_hook_on_reservation_changed(site: Any, tmp_path: Path) -> None:
     assert heard() == ["requested", "accepted"]
 
 
+async def test_hook_on_tag_scanned(site: Any, tmp_path: Path) -> None:
+    acme = site.add(listener("on_tag_scanned", "(event.data['reader'], event.data['id_tag'])", "event"))
+    scanned = {"reader": "desk", "uid": "DEADBEEF", "id_tag": "DEADBEEF", "status": "Unknown"}
+    async with node(tmp_path, plugins=[acme]) as running:
+        await running.host.journal.write(lambda db: db.event("tag.scanned", None, scanned))
+        await running.settle()
+    assert heard() == [("desk", "DEADBEEF")]
+
+
 async def test_hook_on_plugin_changed(site: Any, tmp_path: Path) -> None:
     acme = site.add(listener("on_plugin_changed", "(plugin.name, str(plugin.state))", "plugin"))
     async with node(tmp_path, plugins=[OCPP, acme]) as running:

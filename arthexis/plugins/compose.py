@@ -50,6 +50,7 @@ HOOKS = (
     "on_transaction_stopped",
     "on_operation_finished",
     "on_reservation_changed",
+    "on_tag_scanned",
     "on_message",
     "on_plugin_changed",
     "lifespan",
