@@ -48,6 +48,19 @@ class Context:
         task.add_done_callback(lambda _: work.close())  # of one that was cancelled before it began
         return task
 
+    def unavailable(self, trouble: Unavailable) -> None:
+        """Say that what the open lifespan stands on has gone (a reader was unplugged): the plugin is *unavailable*.
+
+        Nothing is closed or tried again by the node: the plugin looks for it itself, and says ``available`` then.
+        """
+        if self.plugin.at_work or self.plugin.state is State.UNAVAILABLE:
+            self.plugin.rest(State.UNAVAILABLE, trouble.problem, trouble.cure or "It is tried again by itself")
+
+    def available(self) -> None:
+        """Say that it is back: a plugin that was unavailable is active again."""
+        if self.plugin.state is State.UNAVAILABLE:
+            self.plugin.climb(State.ACTIVE)
+
     def contributions(self, kind: type[C]) -> list[tuple[Plugin, C]]:
         """What all plugins contribute of a kind (``ctx.contributions(Notifier)``), each with the plugin it came from.
 

@@ -98,6 +98,19 @@ async def test_what_is_unavailable_is_tried_again(site: Any, tmp_path: Path, mon
     assert heard() == [1, 1, 1, "closed"]
 
 
+async def test_what_goes_away_and_comes_back_is_said_by_the_plugin(site: Any, tmp_path: Path) -> None:
+    acme = plugin(site, "heard.append(ctx)\nyield\nheard.append('closed')")
+    async with node(tmp_path / "node", plugins=[acme]) as running:
+        [ctx] = heard()
+        ctx.unavailable(Unavailable("the reader was unplugged", cure="Plug it in"))
+        found = running.plugin("acme")
+        assert (found.state, found.reason, found.cure) == (State.UNAVAILABLE, "the reader was unplugged", "Plug it in")
+        assert len(heard()) == 1, "nothing is closed or opened again"
+        ctx.available()
+        assert (found.state, found.reason) == (State.ACTIVE, "")
+    assert heard()[1:] == ["closed"]
+
+
 async def test_stopping_while_something_is_unavailable_ends_the_waiting(site: Any, tmp_path: Path) -> None:
     acme = plugin(site, "raise Unavailable('no reader')\nyield")
     async with node(tmp_path, plugins=[acme]) as running:
