@@ -36,7 +36,7 @@ def trace(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rogue(site: Any, trace: Path, tmp_path: Path) -> Any:
-    """A stranger's distribution, installed: a plugin of a trusted name, a role, commands, alembic's and pytest's kin."""
+    """A stranger's distribution, installed: a plugin of a trusted name, a role, alembic's kin."""
     source = trap(trace)
     role = "summary = 'Evil'\nplugins = ['stranger:*', 'arthexis-ocpp16:*']\n"
     made = wheel(
@@ -204,8 +204,7 @@ def test_the_nearest_pin_counts(site: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["acme:acme==", "acme:acme==new", "acme:acme>=1", "acme:acme~=1", "acme:acme=1.0"])
 def test_what_is_no_pin_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        pinned(text, "node.enable")
-        checked(text, "node.enable")
+        _ = pinned(text, "node.enable"), checked(text, "node.enable")
     assert refused.value.cure == "Pin one version: distribution:name==1.2"
 
 

@@ -57,35 +57,35 @@ class Provenance:
         return {**asdict(self), "changed": list(self.changed)}
 
 
-def provenance(installed: Distribution) -> Provenance:
+def provenance(distribution: Distribution) -> Provenance:
     """Where a distribution came from; reads all of its files."""
-    entries, changed = recorded(installed), tampered(installed)
+    entries, changed = recorded(distribution), tampered(distribution)
     integrity: Integrity = "unrecorded" if entries is None else "changed" if changed else "as installed"
-    editable = project(installed) is not None
+    editable = project(distribution) is not None
     return Provenance(
-        location=_base(installed),
-        installer=(installed.read_text("INSTALLER") or "").strip(),
-        source=_source(_direct_url(installed)),
+        location=_base(distribution),
+        installer=(distribution.read_text("INSTALLER") or "").strip(),
+        source=_source(_direct_url(distribution)),
         integrity="editable" if editable else integrity,
-        sha256=None if editable or entries is None else _sha256(installed, entries),
+        sha256=None if editable or entries is None else _sha256(distribution, entries),
         changed=tuple(changed),
     )
 
 
-def recorded(installed: Distribution) -> list[Entry] | None:
+def recorded(distribution: Distribution) -> list[Entry] | None:
     """The files that its installer recorded; None where it kept no record."""
-    text = installed.read_text("RECORD")
+    text = distribution.read_text("RECORD")
     if not text:
         return None
-    base = _base(installed)
+    base = _base(distribution)
     rows = (row for row in csv.reader(text.splitlines()) if row and row[0])
     return [Entry(row[0], _at(base, row[0]), row[1] if len(row) > 1 else "") for row in rows]
 
 
-def tampered(installed: Distribution) -> list[str]:
+def tampered(distribution: Distribution) -> list[str]:
     """The files that are not as they were installed, with those that were put among them; an editable one has none."""
-    entries = recorded(installed)
-    if entries is None or project(installed) is not None:
+    entries = recorded(distribution)
+    if entries is None or project(distribution) is not None:
         return []
     left = MOST_BYTES
     found = []
@@ -94,23 +94,23 @@ def tampered(installed: Distribution) -> list[str]:
         left -= len(content or b"")
         if content is None or (entry.hash and not _matches(content, entry.hash)):
             found.append(entry.name)
-    return found + [os.path.relpath(path, _base(installed)) for path in _added(entries)]
+    return found + [os.path.relpath(path, _base(distribution)) for path in _added(entries)]
 
 
-def project(installed: Distribution) -> str | None:
+def project(distribution: Distribution) -> str | None:
     """The folder of the project where it is installed editably, else None."""
-    told = _direct_url(installed)
+    told = _direct_url(distribution)
     info = told.get("dir_info")
     if not (isinstance(info, dict) and info.get("editable") and str(told.get("url", "")).startswith("file:")):
         return None
     return os.path.realpath(url2pathname(urlsplit(str(told["url"])).path))
 
 
-def outsider(module: str, installed: Distribution) -> str | None:
+def outsider(module: str, distribution: Distribution) -> str | None:
     """The first file that importing this module would run and that the distribution did not install; else None."""
-    entries = recorded(installed)
+    entries = recorded(distribution)
     own = {entry.path for entry in entries or ()}
-    root = project(installed) or (os.path.realpath(_base(installed)) if entries is None else None)
+    root = project(distribution) or (os.path.realpath(_base(distribution)) if entries is None else None)
     for origin in _origins(module):
         inside = root is not None and _within(os.path.realpath(origin), root)
         if not inside and _at("", origin) not in own and not _same(origin, own):
@@ -129,9 +129,9 @@ def owners(paths: set[str], but: Distribution) -> list[str]:
     return found
 
 
-def placed(installed: Distribution, names: list[str]) -> set[str]:
+def placed(distribution: Distribution, names: list[str]) -> set[str]:
     """Where files of these recorded names lie."""
-    return {_at(_base(installed), name) for name in names}
+    return {_at(_base(distribution), name) for name in names}
 
 
 def _origins(module: str) -> Iterator[str]:
@@ -181,9 +181,9 @@ def _matches(content: bytes, recorded_hash: str) -> bool:
     return base64.urlsafe_b64encode(hashlib.new(kind, content).digest()).rstrip(b"=").decode() == value.rstrip("=")
 
 
-def _sha256(installed: Distribution, entries: list[Entry]) -> str:
+def _sha256(distribution: Distribution, entries: list[Entry]) -> str:
     """One hash over the names and contents of the installed files, but what each installation makes anew."""
-    base, whole = _base(installed), hashlib.sha256()
+    base, whole = _base(distribution), hashlib.sha256()
     for name, path, _ in sorted(entries):
         made_here = name.rpartition("/")[2] in OF_THE_INSTALLER or name.endswith(".pyc") or not _within(path, base)
         if not made_here:
@@ -192,10 +192,10 @@ def _sha256(installed: Distribution, entries: list[Entry]) -> str:
     return whole.hexdigest()
 
 
-def _direct_url(installed: Distribution) -> dict[str, Any]:
+def _direct_url(distribution: Distribution) -> dict[str, Any]:
     """What ``direct_url.json`` says (PEP 610); empty where it is missing or cannot be read."""
     try:
-        told = json.loads(installed.read_text("direct_url.json") or "{}")
+        told = json.loads(distribution.read_text("direct_url.json") or "{}")
     except ValueError:
         return {}
     return told if isinstance(told, dict) else {}
@@ -212,8 +212,8 @@ def _source(told: dict[str, Any]) -> str:
     return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2])) + commit
 
 
-def _base(installed: Distribution) -> str:
-    return os.path.normcase(os.path.abspath(str(installed.locate_file(""))))
+def _base(distribution: Distribution) -> str:
+    return os.path.normcase(os.path.abspath(str(distribution.locate_file(""))))
 
 
 def _at(base: str, name: str) -> str:
