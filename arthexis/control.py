@@ -6,8 +6,9 @@ routes of ``arthexis.web.api`` are for programs; both stand on the functions of 
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,9 @@ from arthexis.db import backup, jobs, migrate
 from arthexis.db.statements import Connection
 from arthexis.errors import DomainError, NotFound, PluginError, Unavailable
 from arthexis.operations import Wish
+from arthexis.plugins.contain import attempt
+from arthexis.plugins.provenance import provenance
+from arthexis.plugins.states import Plugin
 from arthexis.validation import invalid
 from arthexis.why import why
 
@@ -119,8 +123,21 @@ def _counted(host: Host) -> dict[str, int]:
 
 @request("viewer")
 async def plugins_list(host: Host) -> list[dict[str, Any]]:
-    """Every plugin that is installed, with its state, reason and cure."""
-    return [plugin.to_dict() for plugin in host.composition.plugins]
+    """Every plugin that is installed, with its state, reason and cure, and where it came from."""
+    found = host.composition.plugins
+    came = await _provenances(found)
+    return [{**plugin.to_dict(), "provenance": came.get(plugin.distribution)} for plugin in found]
+
+
+async def _provenances(plugins: Sequence[Plugin]) -> dict[str, dict[str, Any] | None]:
+    """Where each distribution came from; files are read in a thread."""
+    installed = {plugin.distribution: plugin.installed for plugin in plugins if plugin.installed is not None}
+
+    def look() -> dict[str, dict[str, Any] | None]:
+        found = {name: attempt(provenance, distribution)[0] for name, distribution in installed.items()}
+        return {name: came.to_dict() if came is not None else None for name, came in found.items()}
+
+    return await asyncio.to_thread(look)
 
 
 @request("viewer")
@@ -133,12 +150,14 @@ async def plugins_info(host: Host, name: str) -> dict[str, Any]:
         names = " or ".join(plugin.full_name for plugin in found)
         raise PluginError(f"{name} comes from several distributions", place="plugins", cure=f"Say {names}")
     plugin = found[0]
-    offers = {
+    offered = {
         hook.removeprefix("register_"): [_short(c) for owner, c in contributions if owner is plugin]
         for hook, contributions in host.composition.contributions.items()
     }
     implements = [hook for hook, found in host.composition.hooks.items() if any(p is plugin for p, _ in found)]
-    return {**plugin.to_dict(), "offers": {k: v for k, v in offers.items() if v}, "implements": implements}
+    came = (await _provenances([plugin])).get(plugin.distribution)
+    offers = {kind: contributed for kind, contributed in offered.items() if contributed}
+    return {**plugin.to_dict(), "provenance": came, "offers": offers, "implements": implements}
 
 
 def _short(contribution: Any) -> str:

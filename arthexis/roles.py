@@ -16,9 +16,10 @@ from msgspec import Meta, Struct
 
 from arthexis.config import SECTIONS, Configuration, Node
 from arthexis.errors import ConfigError, NotFound
-from arthexis.plugins.compose import Selection, checked
+from arthexis.plugins.compose import Selection
 from arthexis.plugins.contain import attempt
 from arthexis.plugins.discover import entry_points
+from arthexis.plugins.patterns import checked, pinned
 
 GROUP = "arthexis.roles"
 DEFAULT = "terminal"
@@ -44,7 +45,7 @@ BARE_ROLE = Role(name=BARE, summary="The host alone: no plugin, every CALL is No
 def installed() -> dict[str, Role]:
     """Every role by name, the host's own ``bare`` among them; one that cannot be read is there with its problem."""
     found = {BARE: BARE_ROLE}
-    for point, distribution, _ in entry_points(GROUP):
+    for point, distribution, *_ in entry_points(GROUP):
         role = _read(point.name, point.value, distribution)
         if point.name in found:
             both = f"{found[point.name].source} and {distribution}"
@@ -116,13 +117,22 @@ def lineage(role: Role, roles: dict[str, Role]) -> list[Role]:
 
 
 def selection(line: list[Role], node: Node) -> Selection:
-    """The plugins of a node: its roles' and those it enables, less those it disables."""
+    """The plugins of a node: its roles' and those it enables, less those it disables; the nearest pin counts."""
+    written = [(p, f"role {role.name}") for role in line for p in (*role.plugins, *role.required)]
+    written += [(p, "node.enable") for p in node.enable]
+    by = tuple((checked(p, place), place) for p, place in written)
     plugins = [checked(p, f"role {role.name}") for role in line for p in role.plugins]
     required = [checked(p, f"role {role.name}") for role in line for p in role.required]
     enabled = [checked(p, "node.enable") for p in node.enable]
     disabled = [checked(p, "node.disable") for p in node.disable]
-    kept = tuple(p for p in required if p not in disabled)
-    return Selection((*plugins, *required, *enabled), kept, tuple(disabled), named=(*enabled, *disabled))
+    return Selection(
+        (*plugins, *required, *enabled),
+        tuple(p for p in required if p not in disabled),
+        tuple(disabled),
+        named=(*enabled, *disabled),
+        by=by,
+        pins=tuple(pin for p, place in written if (pin := pinned(p, place)) is not None),
+    )
 
 
 def beneath(configuration: Configuration, line: list[Role]) -> None:

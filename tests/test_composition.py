@@ -115,7 +115,10 @@ async def test_an_uninstalled_plugin_leaves_everything_else_working(arthexis: An
     assert arthexis("db", "verify").status == 0
     notices = arthexis("status", "--json").json["notices"]
     assert notices == [
-        {"reason": "acme:acme is named in the configuration and not installed", "cure": "Run: pip install acme"},
+        {
+            "reason": "acme:acme is named in the configuration and not installed",
+            "cure": "Run: arthexis plugins install acme",
+        },
         {
             "reason": f"{arthexis.file}: plugins.acme.inner is for no installed plugin",
             "cure": "Remove the section",

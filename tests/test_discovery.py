@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from arthexis.errors import ConfigError
-from arthexis.plugins.compose import Selection, checked, compose
+from arthexis.plugins.compose import Selection, compose
 from arthexis.plugins.discover import discover
+from arthexis.plugins.patterns import checked
 from arthexis.plugins.states import State
 from arthexis.testing import wire
 

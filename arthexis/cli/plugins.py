@@ -10,8 +10,8 @@ import click
 from arthexis.cli import show
 from arthexis.cli.node_access import ask, configuration
 from arthexis.errors import NotFound, PluginError
-from arthexis.plugins.compose import checked, matching
 from arthexis.plugins.discover import discover
+from arthexis.plugins.patterns import checked, matching, pinned
 from arthexis.plugins.states import Plugin
 
 
@@ -47,13 +47,16 @@ def info(name: str, as_json: bool) -> None:
 @plugins.command()
 @click.argument("name")
 @click.option("--instead-of", metavar="OTHER", help="Disable this plugin in the same step.")
+@click.option("--pin", is_flag=True, help="Run only the version that is installed now.")
 @show.json_option
-def enable(name: str, instead_of: str | None, as_json: bool) -> None:
-    """Turn a plugin on, from the next start on."""
+def enable(name: str, instead_of: str | None, pin: bool, as_json: bool) -> None:
+    """Turn a plugin on, from the next start on; NAME==1.2 runs only that version of it."""
+    name, _, version = name.partition("==")
     off = _one(instead_of).full_name if instead_of is not None else None
-    if off == _one(name).full_name:
+    chosen = _one(name)
+    if off == chosen.full_name:
         raise PluginError(f"{name} cannot stand in its own place", place="--instead-of", cure="Name another plugin")
-    _change(on=_one(name).full_name, off=off, as_json=as_json)
+    change(on=chosen.full_name, off=off, version=chosen.version if pin else version, as_json=as_json)
 
 
 @plugins.command()
@@ -61,7 +64,7 @@ def enable(name: str, instead_of: str | None, as_json: bool) -> None:
 @show.json_option
 def disable(name: str, as_json: bool) -> None:
     """Turn a plugin off, from the next start on."""
-    _change(on=None, off=_off(name), as_json=as_json)
+    change(on=None, off=_off(name), as_json=as_json)
 
 
 def _one(name: str) -> Plugin:
@@ -85,20 +88,21 @@ def _off(name: str) -> str:
     return _one(name).full_name
 
 
-def _change(*, on: str | None, off: str | None, as_json: bool) -> None:
-    """Write node.enable and node.disable."""
+def change(*, on: str | None, off: str | None, version: str = "", as_json: bool = False) -> None:
+    """Write node.enable and node.disable; ``version`` pins what is turned on."""
     from arthexis import roles
 
     found = configuration()
     node = found.settings.node
     enabled = [name for name in node.enable if checked(name, "node.enable") not in {on, off}]
+    still_on = [checked(name, "node.enable") for name in enabled]
     disabled = [name for pattern in node.disable for name in _without(checked(pattern, "node.disable"), on, off)]
     installed = roles.installed()
     ours = roles.selection(roles.lineage(roles.chosen(node, installed), installed), node).plugins
     others = [p for p in ours if p not in {checked(name, "node.enable") for name in node.enable}]
-    if on is not None and not _covered(on, [*others, *enabled]):
-        enabled.append(on)
-    if off is not None and _covered(off, [*others, *enabled]):
+    if on is not None and (version or not _covered(on, [*others, *still_on])):
+        enabled.append(_pinned(on, version))
+    if off is not None and _covered(off, [*others, *still_on]):
         disabled.append(off)
     changed = {"node.enable": enabled, "node.disable": disabled}
     before = {"node.enable": node.enable, "node.disable": node.disable}
@@ -109,6 +113,13 @@ def _change(*, on: str | None, off: str | None, as_json: bool) -> None:
         return
     done = [f"{on} is on" if on else "", f"{off} is off" if off else ""]
     click.echo(f"{', '.join(filter(None, done))} in {found.path}, from the next start on: arthexis restart")
+
+
+def _pinned(name: str, version: str) -> str:
+    """A plugin with the one version that may run, where there is one; raises ``ConfigError``."""
+    wanted = f"{name}=={version}" if version else name
+    pinned(wanted, "plugins enable")
+    return wanted
 
 
 def _without(pattern: str, *names: str | None) -> list[str]:

@@ -6,13 +6,16 @@ known from one stored text and a folder's listing, and alembic is imported only 
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.resources
 import logging
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -117,7 +120,7 @@ def upgrade(database: Database, chain: Chain) -> None:
 
     What fails, or is killed, on the way has changed nothing and can be tried again.
     """
-    from alembic import command
+    command = _alembic_alone()
 
     _refuse_newer(database, chain)
     log.info("migrating %s to %s", chain.name, chain.head)
@@ -133,7 +136,7 @@ def upgrade(database: Database, chain: Chain) -> None:
 
 def downgrade(database: Database, chain: Chain) -> None:
     """Take one chain back to nothing, so that its tables can be dropped with the plugin."""
-    from alembic import command
+    command = _alembic_alone()
 
     with _alembic(database, chain) as config:
         command.downgrade(config, "base")
@@ -148,6 +151,27 @@ def _refuse_newer(database: Database, chain: Chain) -> None:
             place=f"database of {chain.name}",
             cure=f"Install the version of {chain.name} that made it, or a newer one, or `arthexis db restore` a backup",
         )
+
+
+def _alembic_alone() -> ModuleType:
+    """The commands of alembic, without the extensions that it would import from whoever declares one.
+
+    alembic loads every entry point of the group ``alembic.plugins`` when it is imported; nobody has chosen those.
+    """
+    found = importlib.metadata.entry_points
+    if "alembic" not in sys.modules:
+        importlib.metadata.entry_points = _none_of_alembics
+    try:
+        return importlib.import_module("alembic.command")
+    finally:
+        importlib.metadata.entry_points = found
+
+
+def _none_of_alembics(**which: Any) -> Any:
+    return () if which.get("group") == "alembic.plugins" else _entry_points(**which)
+
+
+_entry_points = importlib.metadata.entry_points
 
 
 @contextmanager

@@ -7,9 +7,8 @@ puts the node in recovery: pages and commands, no stations.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,9 +29,11 @@ from arthexis.contributions import (
 )
 from arthexis.errors import ConfigError
 from arthexis.plugins.contain import attempt, told
-from arthexis.plugins.discover import Plugins, discover, normal
+from arthexis.plugins.discover import Plugins, discover
+from arthexis.plugins.patterns import Pin, matching
 from arthexis.plugins.registry import KINDS, Implementation, Registry
 from arthexis.plugins.states import Plugin, State
+from arthexis.plugins.trust import hold_back
 
 C = TypeVar("C")
 PATIENCE_S = 10.0
@@ -62,7 +63,7 @@ class Selection:
     """Which plugins are wanted: patterns ``distribution:name``, where only the name may hold wildcards.
 
     ``named``: what the operator wrote himself, and wants to hear of if it is not there. ``halted``: why stations are
-    not to be served at all.
+    not to be served at all. ``by``: each pattern and where it is written. ``pins``: the last that matches counts.
     """
 
     plugins: tuple[str, ...] = ()
@@ -70,6 +71,8 @@ class Selection:
     disabled: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
     halted: tuple[str, ...] = ()
+    by: tuple[tuple[str, str], ...] = ()
+    pins: tuple[Pin, ...] = ()
 
 
 @dataclass(slots=True)
@@ -159,23 +162,6 @@ class Composition:
         return [plugin for plugin in self.plugins if name in {plugin.name, plugin.full_name}]
 
 
-def checked(pattern: str, place: str) -> str:
-    """A pattern ``distribution:name`` in its normal form; raises ``ConfigError``."""
-    distribution, colon, name = pattern.partition(":")
-    if not colon or not name or not distribution or any(c in distribution for c in "*?["):
-        raise ConfigError(
-            f"{pattern!r} names no plugin",
-            place=place,
-            cure="Write distribution:name, for example arthexis-ocpp16:ocpp16.heartbeat or arthexis-ocpp16:*",
-        )
-    return f"{normal(distribution)}:{name}"
-
-
-def matching(plugin: Plugin, patterns: Iterable[str]) -> bool:
-    """Whether one of the patterns means this plugin."""
-    return any(fnmatchcase(plugin.full_name, pattern) for pattern in patterns)
-
-
 def compose(
     selection: Selection,
     configure: Callable[[Plugin, type | None], Any],
@@ -193,6 +179,7 @@ def compose(
         plugin.on_change = on_change
     _select(composition, selection)
     _refuse_twins(composition)
+    composition.notices += hold_back(_at(composition, State.SELECTED), selection.pins)
     _import(composition, patience_s)
     registry = Registry(patience_s)
     for plugin in _at(composition, State.IMPORTED):
@@ -233,6 +220,8 @@ def _at(composition: Composition, state: State) -> list[Plugin]:
 def _select(composition: Composition, selection: Selection) -> None:
     for plugin in composition.plugins:
         plugin.required = matching(plugin, selection.required)
+        plugin.chosen_by = ", ".join(dict.fromkeys(who for p, who in selection.by if matching(plugin, [p])))
+        plugin.pin = next((pin.version for pin in reversed(selection.pins) if matching(plugin, [pin.pattern])), "")
         if not matching(plugin, selection.plugins):
             plugin.cure = f"Run: arthexis plugins enable {plugin.full_name}"
         elif matching(plugin, selection.disabled):
@@ -248,7 +237,8 @@ def _select(composition: Composition, selection: Selection) -> None:
     for pattern in selection.named:
         if not any(matching(plugin, [pattern]) for plugin in composition.plugins):
             close = difflib.get_close_matches(pattern, installed, 1)
-            cure = f"Did you mean {close[0]}?" if close else f"Run: pip install {pattern.partition(':')[0]}"
+            install = f"Run: arthexis plugins install {pattern.partition(':')[0]}"
+            cure = f"Did you mean {close[0]}?" if close else install
             composition.notices.append(Notice(f"{pattern} is named in the configuration and not installed", cure))
 
 

@@ -11,11 +11,12 @@ import re
 from collections.abc import Callable, Iterable
 from importlib.metadata import Distribution, EntryPoint, distributions
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from stevedore import NamedExtensionManager
 from stevedore.extension import Extension
 
+from arthexis.plugins.compatibility import needed
 from arthexis.plugins.contain import attempt, attempt_within, told
 from arthexis.plugins.states import Plugin
 
@@ -24,36 +25,48 @@ log = logging.getLogger("arthexis.plugins")
 GROUP = "arthexis.plugins"
 
 
+class Declared(NamedTuple):
+    """An entry point, the distribution that declares it, and what that one requires (``Requires-Dist``, verbatim)."""
+
+    point: EntryPoint
+    distribution: str
+    version: str
+    installed: Distribution
+    requires: tuple[str, ...]
+
+
 def normal(distribution: str) -> str:
     """A distribution's name as all spellings of it compare (PEP 503)."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def entry_points(group: str) -> list[tuple[EntryPoint, str, str]]:
-    """Every entry point of a group with its distribution and version; of a shadowed distribution the first only.
+def entry_points(group: str) -> list[Declared]:
+    """Every entry point of a group with its distribution; of a shadowed distribution the first only.
 
     A distribution whose metadata cannot be read is left out and logged: it must not keep others from being found.
     """
-    found: list[tuple[EntryPoint, str, str]] = []
+    found: list[Declared] = []
     seen: set[str] = set()
     for distribution in distributions():
         declared, error = attempt(_declared, distribution, group)
         if error is not None:
             log.warning("a distribution cannot be read: %s", told(error))
-        elif declared is not None and declared[0] not in seen:
-            name, version, points = declared
-            seen.add(name)
-            found += [(point, name, version) for point in points]
+        elif declared and declared[0].distribution not in seen:
+            seen.add(declared[0].distribution)
+            found += declared
     return found
 
 
-def _declared(distribution: Distribution, group: str) -> tuple[str, str, list[EntryPoint]] | None:
-    """A distribution's name, version and entry points of a group; None if it declares none."""
+def _declared(distribution: Distribution, group: str) -> list[Declared]:
+    """The entry points of a group that a distribution declares."""
     text = distribution.read_text("entry_points.txt")
     if not text or group not in text:
-        return None
+        return []
+    metadata = distribution.metadata
+    name, version = normal(metadata["Name"]), metadata["Version"] or "?"
+    requires = tuple(metadata.get_all("Requires-Dist") or distribution.requires or ())
     points = [point for point in distribution.entry_points if point.group == group]
-    return normal(distribution.metadata["Name"]), distribution.version or "?", points
+    return [Declared(point, name, version, distribution, requires) for point in points]
 
 
 class Plugins(NamedExtensionManager[Any]):
@@ -87,5 +100,8 @@ class Plugins(NamedExtensionManager[Any]):
 
 def discover() -> list[Plugin]:
     """Every plugin that is installed, by name; nothing is imported."""
-    found = [Plugin(point.name, name, version, point.value) for point, name, version in entry_points(GROUP)]
+    found = [
+        Plugin(point.name, name, version, point.value, installed=installed, needs_host=needed(requires))
+        for point, name, version, installed, requires in entry_points(GROUP)
+    ]
     return sorted(found, key=lambda plugin: (plugin.name, plugin.distribution))

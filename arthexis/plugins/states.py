@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib.metadata import Distribution
 from types import ModuleType
 from typing import Any
 
@@ -39,7 +40,11 @@ LADDER = (
 
 @dataclass(slots=True, eq=False)
 class Plugin:
-    """One entry point of the group ``arthexis.plugins``; ``stage`` is the rung it was climbing when it failed."""
+    """One entry point of the group ``arthexis.plugins``; ``stage`` is the rung it was climbing when it failed.
+
+    ``chosen_by`` says who named it (a role, ``node.enable``), ``pin`` the only version that may run, ``needs_host`` the
+    host versions that it is made for, ``retired`` what of it will stop working with a later host.
+    """
 
     name: str
     distribution: str
@@ -53,6 +58,11 @@ class Plugin:
     errors: int = 0
     settings: Any = None
     module: ModuleType | None = None
+    installed: Distribution | None = field(default=None, repr=False)
+    needs_host: str = ""
+    chosen_by: str = ""
+    pin: str = ""
+    retired: tuple[str, ...] = ()
     on_change: Callable[[Plugin], None] | None = field(default=None, repr=False)
 
     @property
@@ -106,4 +116,8 @@ class Plugin:
             "cure": self.cure,
             "required": self.required,
             "errors": self.errors,
+            "chosen_by": self.chosen_by,
+            "pin": self.pin,
+            "needs_host": self.needs_host,
+            "retired": list(self.retired),
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Struct
 
@@ -18,8 +18,26 @@ class OfPlugin(Struct, kw_only=True, forbid_unknown_fields=True):
     plugin: Annotated[str, text("Its name, or distribution:name", 200, examples=["ocpp16.reset"])]
 
 
+class Provenance(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Where a distribution came from, and whether its files are as they were installed.
+
+    ``sha256`` is over its installed files, the same for the same wheel everywhere; null where they are not recorded.
+    """
+
+    location: str
+    installer: str
+    source: str
+    integrity: Literal["as installed", "changed", "editable", "unrecorded"]
+    sha256: str | None
+    changed: list[str]
+
+
 class PluginState(Struct, kw_only=True):
-    """A plugin that is installed: its state, and the reason and the cure where something is wrong."""
+    """A plugin that is installed: its state, and the reason and the cure where something is wrong.
+
+    ``chosen_by`` says who named it (a role, node.enable); ``pin`` the only version that may run; ``needs_host`` the
+    host versions it is made for; ``retired`` what of it a later host will not understand any more.
+    """
 
     name: str
     distribution: str
@@ -30,6 +48,11 @@ class PluginState(Struct, kw_only=True):
     cure: str
     required: bool
     errors: int
+    chosen_by: str
+    pin: str
+    needs_host: str
+    retired: list[str]
+    provenance: Provenance | None
 
 
 class PluginInFull(PluginState, kw_only=True):
