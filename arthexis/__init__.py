@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from arthexis import outbound
     from arthexis.charging import connectors, meter_values, reservations, stations, tags, transactions
     from arthexis.charging.decisions import Admission, Authorization, ConnectionRequest, Registration
     from arthexis.charging.meter_values import Reading
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "arthexis": ("outbound",),
     "arthexis.charging": ("connectors", "meter_values", "reservations", "stations", "tags", "transactions"),
     "arthexis.charging.decisions": ("Admission", "Authorization", "ConnectionRequest", "Registration"),
     "arthexis.charging.meter_values": ("Reading",),
@@ -190,6 +192,7 @@ __all__ = [
     "hookimpl",
     "meter_values",
     "node_url",
+    "outbound",
     "parse_utc",
     "reservations",
     "show",
@@ -206,7 +209,7 @@ def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"arthexis has no public name {name!r}")
-    if home in {"arthexis.charging", "arthexis.cli"}:
+    if home in {"arthexis", "arthexis.charging", "arthexis.cli"}:
         value: Any = importlib.import_module(f"{home}.{name}")
     else:
         value = getattr(importlib.import_module(home), name.removesuffix("_table"))

@@ -22,9 +22,9 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 from aiohttp import ClientSession, web
-from arthexis_webhooks import guard, sending
+from arthexis_webhooks import sending
 
-from arthexis import DomainError
+from arthexis import DomainError, outbound
 from arthexis.db.schema import job
 from arthexis.testing import FrozenClock, Node, node
 
@@ -345,15 +345,15 @@ async def test_a_name_that_stands_for_a_private_address_is_refused_when_it_is_us
 
 
 def test_public_addresses_are_allowed_and_named_networks_too() -> None:
-    assert guard.allows(ipaddress.ip_address("93.184.216.34"), ())
-    assert guard.allows(ipaddress.ip_address("2606:2800:220:1::1"), ())
-    lan = guard.networks(["192.168.1.0/24"])
-    assert guard.allows(ipaddress.ip_address("192.168.1.7"), lan)
-    assert not guard.allows(ipaddress.ip_address("192.168.2.7"), lan)
+    assert outbound.allows(ipaddress.ip_address("93.184.216.34"), ())
+    assert outbound.allows(ipaddress.ip_address("2606:2800:220:1::1"), ())
+    lan = outbound.networks(["192.168.1.0/24"])
+    assert outbound.allows(ipaddress.ip_address("192.168.1.7"), lan)
+    assert not outbound.allows(ipaddress.ip_address("192.168.2.7"), lan)
     with pytest.raises(DomainError, match="private"):
-        guard.check("http://192.168.2.7/", lan)
+        outbound.check("http://192.168.2.7/", lan, place="url", setting="allowed_networks")
     with pytest.raises(ValueError, match="does not appear"):
-        guard.networks(["home"])
+        outbound.networks(["home"])
 
 
 async def test_a_name_is_taken_once_and_wrong_requests_are_refused(host: Node, receiver: Receiver) -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import groupby
 from typing import Any, Final
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from aiohttp import ClientSession
 
-from arthexis import Connection, Context, DomainError, Event
-from arthexis_webhooks import guard, tables
+from arthexis import Connection, Context, DomainError, Event, outbound
+from arthexis_webhooks import tables
 from arthexis_webhooks.settings import Settings
 
 DELIVER: Final = "webhooks.deliver"
@@ -25,24 +22,9 @@ CHUNK: Final = 200
 ROUND_S: Final = 40.0
 FIRST_PAUSE_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 3600.0
-MOST_READ: Final = 2_048
 REFUSED_TRIES: Final = 5
 ABOUT_THE_EVENT: Final = frozenset({400, 409, 413, 415, 422})
 """Statuses by which a receiver refuses one event and not us: tried a few times only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Try:
-    """How one POST went: the HTTP status, if there was one, and what was wrong, if anything."""
-
-    status: int | None
-    error: str | None
-
-
-def signature(secret: str, timestamp: int, body: bytes) -> str:
-    """``v1=`` and the HMAC-SHA256, in hex, of the timestamp, a point, and the body, with the secret as its key."""
-    signed = f"{timestamp}.".encode() + body
-    return f"v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
 
 
 async def take(event: Event, ctx: Context) -> None:
@@ -74,10 +56,8 @@ async def deliver(ctx: Context, args: Mapping[str, Any]) -> None:
     settings: Settings = ctx.config
     number: int = args["subscription"]
     until = ctx.host.loop.time() + ROUND_S
-    allowed = guard.networks(settings.allowed_networks)
-    connector = TCPConnector(resolver=guard.Guarded(allowed), limit=LANES, use_dns_cache=False)
-    limit = ClientTimeout(total=settings.timeout_s)
-    async with ClientSession(connector=connector, timeout=limit, trust_env=False, auto_decompress=False) as session:
+    allowed = outbound.networks(settings.allowed_networks)
+    async with outbound.session(allowed, timeout_s=settings.timeout_s, at_once=LANES) as session:
         while True:
             row = await ctx.host.database.read(lambda db: tables.by_number(db, number))
             if row is None or not row["active"]:
@@ -126,8 +106,8 @@ async def _one(ctx: Context, session: ClientSession, row: Mapping[str, Any], eac
 
 async def post(
     session: ClientSession, row: Mapping[str, Any], each: Mapping[str, Any], timestamp: int, settings: Settings
-) -> Try:
-    """Send one delivery; no redirect is followed, and no more than a little of the answer is read."""
+) -> outbound.Try:
+    """Send one delivery, signed."""
     body = each["body"].encode()
     headers = {
         "Content-Type": "application/json",
@@ -135,28 +115,13 @@ async def post(
         "Arthexis-Delivery": str(each["id"]),
         "Arthexis-Event": each["kind"],
         "Arthexis-Timestamp": str(timestamp),
-        "Arthexis-Signature": signature(row["secret"], timestamp, body),
+        "Arthexis-Signature": outbound.signature(row["secret"], timestamp, body),
     }
     try:
-        guard.check(row["url"], guard.networks(settings.allowed_networks))
-        async with session.post(row["url"], data=body, headers=headers, allow_redirects=False) as answer:
-            said = (await answer.content.read(MOST_READ)).decode("utf-8", "replace")
-            if 200 <= answer.status < 300:
-                return Try(answer.status, None)
-            what = "a redirect, which is not followed" if 300 <= answer.status < 400 else _harmless(said)
-            return Try(answer.status, f"answered {answer.status}: {what}")
-    except TimeoutError:
-        return Try(None, f"no answer within {settings.timeout_s:g} s")
+        settings.check(row["url"])
     except DomainError as refused:
-        return Try(None, refused.problem)
-    except (ClientError, OSError, ValueError) as error:
-        cause = getattr(error, "os_error", None)
-        return Try(None, str(cause) if isinstance(cause, guard.Refused) else f"{type(error).__name__}: {error}")
-
-
-def _harmless(said: str) -> str:
-    """What a receiver said, so that it can be stored and shown: its beginning, in one line."""
-    return "".join(letter if letter.isprintable() else " " for letter in said[:100]).strip()
+        return outbound.Try(None, refused.problem)
+    return await outbound.post(session, row["url"], body, headers)
 
 
 async def _again(ctx: Context, row: Mapping[str, Any], errors: list[str], *, late: bool) -> bool:

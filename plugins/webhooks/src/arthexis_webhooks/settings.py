@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from arthexis_webhooks import guard
+from arthexis import outbound
 
 
 class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -27,4 +27,9 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Refuse what is no network."""
-        guard.networks(self.allowed_networks)
+        outbound.networks(self.allowed_networks)
+
+    def check(self, url: str) -> None:
+        """Refuse a URL to which nothing will ever be delivered; raises ``DomainError``."""
+        allowed = outbound.networks(self.allowed_networks)
+        outbound.check(url, allowed, place="webhooks url", setting="plugins.webhooks.allowed_networks")
