@@ -34,6 +34,9 @@ ACCESS: Final = ("viewer", "operator", "administrator")
 _PATH = re.compile(r"(/([A-Za-z0-9._~-]+|{[a-z][a-z0-9_]*}))+").fullmatch
 EVERY: Final = "*"
 """Among the kinds of a subscriber: whatever happens."""
+CONTEXT: Final = "ctx"
+LONGEST_VENDOR: Final = 255
+LONGEST_MESSAGE: Final = 50
 _PUBLIC_PATH = re.compile(
     r"/[A-Za-z0-9._~-]+(/([A-Za-z0-9._~-]+|{[a-z][a-z0-9_]*}))*(/{[a-z][a-z0-9_]*:\.\*})?"
 ).fullmatch
@@ -70,6 +73,55 @@ def _name(value: object) -> bool:
 def _coroutine_function(fn: Any) -> bool:
     candidates = (fn, inspect.unwrap(fn), type(fn).__call__) if callable(fn) else ()
     return any(inspect.iscoroutinefunction(candidate) for candidate in candidates)
+
+
+def context_goes(handler: Callable[..., Any], arguments: int) -> str | None:
+    """Where a handler called with so many arguments takes the context: ``"last"``, ``"named"``, or None: nowhere.
+
+    Whoever has a parameter ``ctx`` gets it there, by name where it stands further back or is keyword-only; else it is
+    the first parameter after those arguments that has no default, or what ``*args`` takes after them. What a decorator
+    takes as ``*args`` is for the function that it wraps. Raises ``TypeError`` where the call would fail.
+    """
+    try:
+        signature = inspect.signature(handler, follow_wrapped=False)
+        if any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()):
+            signature = inspect.signature(handler)
+    except ValueError:
+        return None
+    place = _context_place(list(signature.parameters.values()), arguments)
+    given: list[object] = [None] * (arguments + (place == "last"))
+    signature.bind(*given, **({CONTEXT: None} if place == "named" else {}))
+    return place
+
+
+def _context_place(parameters: list[inspect.Parameter], arguments: int) -> str | None:
+    positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+    after = positional[arguments:]
+    if after and (after[0].name == CONTEXT or after[0].default is inspect.Parameter.empty):
+        return "last"
+    keyed = [
+        p for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY} and p not in positional[:arguments]
+    ]
+    if any(p.name == CONTEXT for p in keyed):
+        return "named"
+    rest = any(p.kind is p.VAR_POSITIONAL for p in parameters) and len(positional) == arguments
+    return "last" if rest else None
+
+
+def _callable_with(handler: Callable[..., Any], arguments: int) -> bool:
+    try:
+        context_goes(handler, arguments)
+    except TypeError:
+        return False
+    return True
+
+
+def _decodable(kind: Any) -> bool:
+    try:
+        msgspec.json.Decoder(kind)
+    except (TypeError, NameError):
+        return False
+    return True
 
 
 def _struct(kind: object) -> bool:
@@ -137,6 +189,7 @@ class Action:
         """Check the types."""
         _expect("name", _name(self.name), "the action's name")
         _expect(f"handler of {self.name}", _coroutine_function(self.handler), "a coroutine function (async def)")
+        _expect(f"handler of {self.name}", _callable_with(self.handler, 2), "a function of (station, call)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +299,7 @@ class DataTransfer:
     Returning None accepts; text goes back verbatim; a dict or Struct as JSON text; raising ``Reject`` rejects.
     With ``message_id`` None the handler takes every message id of the vendor that has no handler of its own.
     ``data`` is the Struct (or any type msgspec knows) that the text is decoded to before the handler sees it.
+    Vendors and messages are told apart without regard to case (CiString255 and CiString50, OCPP 1.6 §7).
     """
 
     vendor_id: str
@@ -257,7 +311,18 @@ class DataTransfer:
         """Check the types."""
         _expect("vendor_id", _name(self.vendor_id), "text")
         _expect("message_id", self.message_id is None or isinstance(self.message_id, str), "text or None")
-        _expect(f"handler of {self.vendor_id}", callable(self.handler), "a function")
+        _expect("vendor_id", len(self.vendor_id) <= LONGEST_VENDOR, f"at most {LONGEST_VENDOR} characters")
+        _expect("message_id", len(self.message_id or "") <= LONGEST_MESSAGE, f"at most {LONGEST_MESSAGE} characters")
+        what = f"{self.vendor_id} {self.message_id or 'any message'}"
+        _expect(f"handler of {what}", callable(self.handler), "a function")
+        taken = "a function of (station, data) or (station, data, ctx)"
+        _expect(f"handler of {what}", _callable_with(self.handler, 2), taken)
+        _expect(f"data of {what}", self.data is None or _decodable(self.data), "a type that msgspec can decode")
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """What may exist only once: vendor and message, without regard to case."""
+        return self.vendor_id.casefold(), None if self.message_id is None else self.message_id.casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +450,7 @@ class Route:
         _expect("path", written(str(self.path)) is not None, "written like /acme/prices/{station}")
         _expect("path", not (self.public and self.path.split("/")[1] in _HOSTS_OWN), "none of the host's own")
         _expect(f"handler of {self.path}", _coroutine_function(self.handler), "a coroutine function (async def)")
+        _expect(f"handler of {self.path}", _callable_with(self.handler, 1), "a function of (request) or (request, ctx)")
         _expect("access", self.access in ACCESS, f"one of {', '.join(ACCESS)}")
         named = {f.encode_name for f in msgspec.structs.fields(self.params)} if self.params is not None else None
         missing = [name for name in self.members if named is not None and name not in named]
@@ -453,6 +519,7 @@ class Subscriber:
         _expect("name", _name(self.name), "text that stays the same for ever")
         _expect("kinds", isinstance(self.kinds, (frozenset, set)), "a frozenset of event kinds")
         _expect(f"handler of {self.name}", _coroutine_function(self.handler), "a coroutine function (async def)")
+        _expect(f"handler of {self.name}", _callable_with(self.handler, 1), "a function of (event) or (event, ctx)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,3 +541,5 @@ class Notifier:
         _expect("name", _NOTIFIER(str(self.name)) is not None, "written like mail or acme.pager")
         _expect(f"handler of {self.name}", _coroutine_function(self.handler), "a coroutine function (async def)")
         _expect(f"within_s of {self.name}", 0 < self.within_s <= 300, "seconds, above 0 and up to 300")
+        taken = "a function of (notification) or (notification, ctx)"
+        _expect(f"handler of {self.name}", _callable_with(self.handler, 1), taken)

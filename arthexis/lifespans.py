@@ -7,13 +7,14 @@ groups, cancel scopes) works; one that hangs is given up, whether or not it heed
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from arthexis.contributions import CONTEXT, context_goes
 from arthexis.errors import PluginError, Unavailable
 from arthexis.plugins.contain import ON_PURPOSE, attempt, outcome, told
 from arthexis.plugins.states import Plugin, State
@@ -90,16 +91,15 @@ class Context:
             told(error), place=f"plugin {plugin.name}", cure=f"Run: arthexis plugins info {plugin.name}"
         ) from error
 
-    def fitted(self, handler: Callable[..., Any], arguments: int = 1) -> Callable[..., Any]:
-        """A handler of so many arguments; one that takes one more gets this context as its last."""
-        try:
-            parameters = inspect.signature(handler).parameters.values()
-        except (TypeError, ValueError):
-            return handler
-        positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
-        if len(positional) <= arguments:
-            return handler
-        return lambda *given: handler(*given, self)
+    def fitted(self, handler: Callable[..., Any], arguments: int = 1, given: Any = None) -> Callable[..., Any]:
+        """A handler of so many arguments; one that has a place for it gets this context too (``context_goes``).
+
+        ``given`` is what it gets instead, from who has more to tell than this context.
+        """
+        place, context = context_goes(handler, arguments), self if given is None else given
+        if place == "last":
+            return lambda *args: handler(*args, context)
+        return partial(handler, **{CONTEXT: context}) if place == "named" else handler
 
 
 def context_of(host: Host, plugin: Plugin) -> Context:

@@ -110,11 +110,14 @@ class NodeProcess:
             self.kill()
             raise AssertionError("the node did not stop:\n" + "".join(self.output)) from None
 
-    def command(self, *words: str, check: bool = True, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *words: str, check: bool = True, timeout_s: float = 60.0, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         """Run ``arthexis …`` on this node's data folder."""
         done = subprocess.run(
             [sys.executable, "-m", "arthexis", *words],
             env=self.environment,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=timeout_s,

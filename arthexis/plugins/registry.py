@@ -46,7 +46,7 @@ KINDS: dict[str, tuple[type, Callable[[Any], object]]] = {
     "register_protocols": (Protocol, lambda c: c.subprotocol),
     "register_actions": (Action, lambda c: (c.protocol, c.name)),
     "register_operations": (Operation, lambda c: (c.protocol, c.name)),
-    "register_data_transfers": (DataTransfer, lambda c: (c.vendor_id, c.message_id)),
+    "register_data_transfers": (DataTransfer, lambda c: c.key),
     "register_services": (Service, lambda c: c.interface),
     "register_tables": (Tables, lambda c: c.migrations),
     "register_commands": (Command, lambda c: c.name),

@@ -19,8 +19,9 @@ Run = Callable[..., AbstractAsyncContextManager[Node]]
 
 VENDOR = """
 import asyncio
+import functools
 import msgspec
-from arthexis import DataTransfer, Reject, hookimpl
+from arthexis import DataTransfer, DomainError, Reject, Unavailable, hookimpl
 
 
 class Question(msgspec.Struct, forbid_unknown_fields=True):
@@ -84,14 +85,169 @@ async def any_message(station, data):
     return "whatever"
 
 
+async def a_list(station, data):
+    return [1, None, {"a": 2.5}]
+
+
+async def a_number(station, data):
+    return 7
+
+
+async def rejects_with_a_dict(station, data):
+    raise Reject({"why": "sold out"})
+
+
+async def returns_a_reject(station, data):
+    return Reject()
+
+
+async def surrogate(station, data):
+    return "half a pair \\ud800"
+
+
+async def surrogate_within(station, data):
+    return {"text": "half a pair \\ud800"}
+
+
+async def round_and_round(station, data):
+    circle = []
+    circle.append(circle)
+    return circle
+
+
+async def too_long(station, data):
+    return "x" * 2_000_000
+
+
+async def not_now(station, data):
+    raise Unavailable("the price server is away")
+
+
+async def refuses(station, data):
+    raise DomainError("not for you")
+
+
+class Guarded(msgspec.Struct):
+    kwh: float
+
+    def __post_init__(self):
+        if self.kwh < 0:
+            raise ValueError("kwh is negative")
+        if self.kwh > 100:
+            raise KeyError("broken check")
+
+
+async def guarded(station, data):
+    return data.kwh
+
+
+async def anything(station, data):
+    return data
+
+
+def logged(handler):
+    @functools.wraps(handler)
+    async def inner(*args, **options):
+        return await handler(*args, **options)
+
+    return inner
+
+
+def narrowing(handler):
+    @functools.wraps(handler)
+    async def inner(station, data):
+        return await handler(station, data, None)
+
+    return inner
+
+
+def nameless(handler):
+    async def inner(*args, **options):
+        return await handler(*args, **options)
+
+    return inner
+
+
+async def told(station, data, ctx):
+    return f"{station.id} {data} {ctx and ctx.call.payload.vendor_id}"
+
+
+async def plainly(station, data):
+    return f"{station.id} {data}"
+
+
+async def by_name(station, data, *, ctx):
+    return await told(station, data, ctx)
+
+
+async def further_back(station, data, tries=3, ctx=None):
+    return f"{tries} " + await told(station, data, ctx)
+
+
+async def with_default(station, data, tries=3):
+    return f"{tries} {station.id}"
+
+
+async def with_option(station, data, *, tries=3):
+    return f"{tries} {station.id}"
+
+
+async def the_rest(station, data, *rest):
+    return await told(station, data, *rest)
+
+
+async def priced(price, station, data, ctx):
+    return f"{price} " + await told(station, data, ctx)
+
+
+class Shop:
+    async def __call__(self, station, data, ctx):
+        return await told(station, data, ctx)
+
+    async def method(self, station, data):
+        return await plainly(station, data)
+
+    @logged
+    async def decorated_method(self, station, data, ctx):
+        return await told(station, data, ctx)
+
+    @staticmethod
+    async def static(station, data, ctx):
+        return await told(station, data, ctx)
+
+
+SHAPES = {
+    "logged": logged(told),
+    "logged twice": logged(logged(plainly)),
+    "narrowing": narrowing(told),
+    "nameless": nameless(plainly),
+    "by_name": by_name,
+    "further_back": further_back,
+    "with_default": with_default,
+    "with_option": with_option,
+    "the_rest": the_rest,
+    "partial": functools.partial(priced, 0.31),
+    "partial by name": functools.partial(told, ctx=None),
+    "object": Shop(),
+    "method": Shop().method,
+    "decorated method": Shop().decorated_method,
+    "static": Shop.static,
+}
+
 HANDLERS = [nothing, text, a_dict, a_struct, rejects, breaks, leaves, hangs, junk, plain, with_context]
+HANDLERS += [a_list, a_number, rejects_with_a_dict, returns_a_reject, surrogate, surrogate_within, round_and_round]
+HANDLERS += [too_long, not_now, refuses]
 
 
 @hookimpl
 def register_data_transfers():
     for handler in HANDLERS:
         yield DataTransfer("com.acme", handler.__name__, handler)
+    for name, handler in SHAPES.items():
+        yield DataTransfer("com.shapes", name, handler)
     yield DataTransfer("com.acme", "typed", typed, Question)
+    yield DataTransfer("com.acme", "guarded", guarded, Guarded)
+    yield DataTransfer("com.acme", "anything", anything, object)
     yield DataTransfer("org.any", None, any_message)
 """
 
@@ -146,6 +302,12 @@ async def test_what_nobody_registered_is_unknown_without_data(
         ("rejects", {"status": "Rejected", "data": "not today"}),
         ("plain", {"status": "Accepted", "data": "no coroutine"}),
         ("with_context", {"status": "Accepted", "data": "m-1 True True"}),
+        ("a_list", {"status": "Accepted", "data": '[1,null,{"a":2.5}]'}),
+        ("a_number", {"status": "Accepted", "data": "7"}),
+        ("rejects_with_a_dict", {"status": "Rejected", "data": '{"why":"sold out"}'}),
+        ("returns_a_reject", {"status": "Rejected"}),
+        ("not_now", {"status": "Rejected"}),
+        ("refuses", {"status": "Rejected"}),
     ],
 )
 async def test_what_a_handler_returns_is_what_the_station_gets(
@@ -157,7 +319,10 @@ async def test_what_a_handler_returns_is_what_the_station_gets(
     assert await kept(host) == [("com.Acme", message_id, "hello", answer["status"], answer.get("data"))]
 
 
-@pytest.mark.parametrize("message_id", ["breaks", "leaves", "junk"])
+FAILING = ["breaks", "leaves", "junk", "surrogate", "surrogate_within", "round_and_round", "too_long"]
+
+
+@pytest.mark.parametrize("message_id", FAILING)
 async def test_a_handler_that_fails_rejects_and_is_counted(vendor: tuple[Node, Wire], message_id: str) -> None:
     host, cp = vendor
     told = {"vendorId": "com.acme", "messageId": message_id}
@@ -218,3 +383,187 @@ async def test_data_of_any_length_is_kept(vendor: tuple[Node, Wire]) -> None:
     answer = await cp.result("DataTransfer", {"vendorId": "com.acme", "messageId": "text", "data": data})
     assert answer["data"] == f"CP-1 said {data}"
     assert (await kept(host))[0][2] == data
+
+
+CP_1, CONTEXT = "CP-1 hello", "CP-1 hello com.shapes"
+
+
+@pytest.mark.parametrize(
+    ("message_id", "said"),
+    [
+        ("logged", CONTEXT),
+        ("logged twice", CP_1),
+        ("narrowing", "CP-1 hello None"),
+        ("nameless", CP_1),
+        ("by_name", CONTEXT),
+        ("further_back", f"3 {CONTEXT}"),
+        ("with_default", "3 CP-1"),
+        ("with_option", "3 CP-1"),
+        ("the_rest", CONTEXT),
+        ("partial", f"0.31 {CONTEXT}"),
+        ("partial by name", CONTEXT),
+        ("object", CONTEXT),
+        ("method", CP_1),
+        ("decorated method", CONTEXT),
+        ("static", CONTEXT),
+    ],
+)
+async def test_a_handler_of_any_shape_gets_the_context_where_it_has_a_place_for_it(
+    vendor: tuple[Node, Wire], message_id: str, said: str
+) -> None:
+    _, cp = vendor
+    told = {"vendorId": "com.shapes", "messageId": message_id, "data": "hello"}
+    assert await cp.result("DataTransfer", told) == {"status": "Accepted", "data": said}
+
+
+async def test_data_that_does_not_fit_is_in_the_log_with_the_reason_and_kept_raw(
+    vendor: tuple[Node, Wire], caplog: pytest.LogCaptureFixture
+) -> None:
+    host, cp = vendor
+    said = {"vendorId": "com.acme", "messageId": "guarded", "data": '{"kwh": -1}'}
+    assert await cp.result("DataTransfer", said) == {"status": "Rejected", "data": "data: kwh is negative"}
+    assert "DataTransfer com.acme guarded of CP-1 is rejected: its data does not fit: kwh is negative" in caplog.text
+    assert (await kept(host))[0][2] == '{"kwh": -1}'
+    deep = await cp.result("DataTransfer", {"vendorId": "com.acme", "messageId": "anything", "data": "[" * 100_000})
+    assert deep["status"] == "Rejected"
+    assert host.faults() == []
+
+
+async def test_a_check_of_the_data_that_breaks_is_the_plugin_s_fault(vendor: tuple[Node, Wire]) -> None:
+    host, cp = vendor
+    said = {"vendorId": "com.acme", "messageId": "guarded", "data": '{"kwh": 101}'}
+    assert await cp.result("DataTransfer", said) == {"status": "Rejected"}
+    assert len(host.faults()) == 1
+
+
+async def test_every_exchange_is_an_event_that_a_subscriber_may_act_on(vendor: tuple[Node, Wire]) -> None:
+    host, cp = vendor
+    for message_id, data in (("text", "hello"), ("breaks", None), ("unheard of", "x")):
+        said = {"vendorId": "com.Acme", "messageId": message_id} | ({"data": data} if data else {})
+        await cp.result("DataTransfer", said)
+    host.faults()
+    events = await host.events("data_transfer.received")
+    assert [(event.station, event.data) for event in events] == [
+        ("CP-1", {"vendor_id": "com.Acme", "message_id": "text", "data": "hello", "status": "Accepted"}),
+        ("CP-1", {"vendor_id": "com.Acme", "message_id": "breaks", "data": None, "status": "Rejected"}),
+        ("CP-1", {"vendor_id": "com.Acme", "message_id": "unheard of", "data": "x", "status": "UnknownMessageId"}),
+    ]
+
+
+ONE = """
+from arthexis import DataTransfer, hookimpl
+
+
+async def answer(station, data):
+    return "{said}"
+
+
+@hookimpl
+def register_data_transfers():
+    yield DataTransfer("{vendor}", {message!r}, answer)
+"""
+
+
+async def test_two_plugins_share_a_vendor_and_its_messages(run: Run, install: Callable[[str], str]) -> None:
+    ours = [
+        install(ONE.format(vendor="com.acme", message="GetPrice", said="price")),
+        install(ONE.format(vendor="COM.ACME", message=None, said="the rest")),
+    ]
+    async with run(plugins=ours) as host, wire(host.station_url("CP-1")) as cp:
+        await cp.boot()
+        for message, said in (("getprice", "price"), ("GetTime", "the rest"), (None, "the rest")):
+            told = {"vendorId": "com.acme"} | ({"messageId": message} if message else {})
+            assert (await cp.result("DataTransfer", told))["data"] == said
+
+
+async def test_the_same_message_of_the_same_vendor_is_refused_naming_both_whatever_the_case(
+    run: Run, install: Callable[[str], str]
+) -> None:
+    ours = [
+        install(ONE.format(vendor="com.acme", message="GetPrice", said="one")),
+        install(ONE.format(vendor="Com.Acme", message="GETPRICE", said="two")),
+    ]
+    async with run(plugins=ours) as host, wire(host.station_url("CP-1")) as cp:
+        host.excuse(*(pattern.partition(":")[2] for pattern in ours))
+        await cp.boot()
+        for pattern in ours:
+            plugin = host.plugin(pattern)
+            assert plugin.state == "failed"
+            assert all(name in plugin.reason for name in ours)
+        told = {"vendorId": "com.acme", "messageId": "GetPrice"}
+        assert await cp.result("DataTransfer", told) == {"status": "UnknownVendorId"}
+
+
+UNSOUND = """
+from arthexis import DataTransfer, hookimpl
+
+
+async def alone(station):
+    return None
+
+
+async def too_many(station, data, ctx, more):
+    return None
+
+
+async def fine(station, data):
+    return None
+
+
+@hookimpl
+def register_data_transfers():
+    yield DataTransfer({arguments})
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ('"com.acme", "A", alone', "a function of (station, data) or (station, data, ctx)"),
+        ('"com.acme", "A", too_many', "a function of (station, data) or (station, data, ctx)"),
+        ('"com.acme", "A", fine, "Question"', "data of com.acme A must be a type that msgspec can decode"),
+        ('"com.acme", "A" * 51, fine', "message_id must be at most 50 characters"),
+        ('"c" * 256, "A", fine', "vendor_id must be at most 255 characters"),
+    ],
+)
+async def test_what_could_never_be_called_is_refused_while_composing(
+    run: Run, install: Callable[[str], str], arguments: str, said: str
+) -> None:
+    pattern = install(UNSOUND.format(arguments=arguments))
+    async with run(plugins=[pattern]) as host:
+        plugin = host.plugin(pattern)
+        host.excuse(plugin.name)
+        assert (plugin.state, plugin.stage) == ("failed", "registered")
+        assert said in plugin.reason
+
+
+LATE = """
+from contextlib import asynccontextmanager
+from arthexis import DataTransfer, hookimpl
+
+
+async def answer(station, data):
+    return "never"
+
+
+@hookimpl
+def register_data_transfers():
+    yield DataTransfer("com.acme", "GetPrice", answer)
+
+
+@hookimpl
+@asynccontextmanager
+async def lifespan(ctx):
+    raise RuntimeError("no start")
+    yield
+"""
+
+
+async def test_a_plugin_that_did_not_start_is_not_asked(run: Run, install: Callable[[str], str]) -> None:
+    pattern = install(LATE)
+    async with run(plugins=[pattern]) as host, wire(host.station_url("CP-1")) as cp:
+        host.excuse(host.plugin(pattern).name)
+        await cp.boot()
+        told = {"vendorId": "com.acme", "messageId": "GetPrice"}
+        assert await cp.result("DataTransfer", told) == {"status": "Rejected"}
+        host.faults()

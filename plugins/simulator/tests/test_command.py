@@ -33,8 +33,8 @@ def closed_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProces
         yield node
 
 
-def simulate(node: NodeProcess, *words: str) -> subprocess.CompletedProcess[str]:
-    return node.command("simulate", *words, check=False)
+def simulate(node: NodeProcess, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return node.command("simulate", *words, check=False, stdin=stdin)
 
 
 def transactions(node: NodeProcess, station: str) -> list[dict[str, Any]]:
@@ -258,7 +258,53 @@ def test_a_single_call_to_a_closed_node_needs_the_key(closed_node: NodeProcess) 
     assert (done.returncode, list(json.loads(done.stdout))) == (0, ["currentTime"])
 
 
-def test_a_payload_that_is_no_json_is_a_usage_error(open_node: NodeProcess) -> None:
-    done = simulate(open_node, "call", "CP-1", "Heartbeat", "--payload", "{")
-    assert done.returncode == 2
-    assert "that is no JSON" in done.stderr
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ("{", "that is no JSON: Expecting property name enclosed in double quotes: line 1 column 2"),
+        ("@{folder}/broken.json", "that is no JSON: Expecting ',' delimiter: line 2 column 1"),
+        ("@{folder}/absent.json", "absent.json: No such file"),
+    ],
+)
+def test_a_payload_that_is_no_json_is_a_usage_error_that_names_the_place(
+    open_node: NodeProcess, tmp_path: Path, payload: str, said: str
+) -> None:
+    (tmp_path / "broken.json").write_text('{"vendorId": "com.acme"\n"data": 1}', "utf-8")
+    done = simulate(open_node, "call", "CP-1", "Heartbeat", "--payload", payload.replace("{folder}", str(tmp_path)))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_payload_may_come_from_a_file_or_standard_input(open_node: NodeProcess, tmp_path: Path) -> None:
+    (tmp_path / "payload.json").write_text('{"vendorId": "com.nobody"}', "utf-8")
+    call = ("call", "CP-1", "DataTransfer", "--payload")
+    for payload, typed in ((f"@{tmp_path / 'payload.json'}", ""), ("-", '{"vendorId": "com.nobody"}')):
+        done = simulate(open_node, *call, payload, stdin=typed)
+        assert (done.returncode, json.loads(done.stdout)) == (0, {"status": "UnknownVendorId"}), done.stderr
+
+
+def test_a_single_call_boots_where_the_node_wants_it_first(closed_node: NodeProcess) -> None:
+    key = closed_node.ask("stations", "add", "CP-8")["key_hex"]
+    closed_node.command("stations", "set", "CP-8", "--mode", "strict")
+    call = ("call", "CP-8", "DataTransfer", "--payload", '{"vendorId": "com.nobody"}', "--key", key, "--json")
+    refused = simulate(closed_node, *call, "--no-boot")
+    assert (refused.returncode, json.loads(refused.stdout)["code"]) == (1, "SecurityError")
+    found = json.loads(simulate(closed_node, *call).stdout)
+    assert (found["outcome"], found["code"], found["payload"]) == ("CALLRESULT", None, {"status": "UnknownVendorId"})
+    said = [json.loads(text)[2] for direction, text in found["frames"] if direction == ">"]
+    assert said == ["DataTransfer", "BootNotification", "DataTransfer"]
+
+
+def test_a_single_call_without_a_node_says_what_to_do(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "arthexis", "simulate", "call", "CP-1", "Heartbeat"],
+        env={**os.environ, "ARTHEXIS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (6, "")
+    assert "no node runs here" in done.stderr
+    assert "--url" in done.stderr

@@ -6,27 +6,40 @@ import inspect
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from arthexis import Action, Call, Connection, Reject, Station, hookimpl
+from arthexis import Action, Call, Clock, Connection, Host, Reject, Station, hookimpl
 from arthexis import DataTransfer as Transfer
 from arthexis_ocpp16.messages import DataTransfer, DataTransferAnswer
 from arthexis_ocpp16.reading import given
 from arthexis_ocpp16.tables import DATA_TRANSFER
 
 HANDLER_S = 5.0
+RECEIVED = "data_transfer.received"
+UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+UNWRITABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 
 
 @dataclass(frozen=True, slots=True)
 class TransferContext:
-    """What a handler with three parameters gets: its plugin's settings, the journal, a logger, and the CALL itself."""
+    """What a handler gets beside station and data: what its plugin's ``Context`` holds, and the CALL itself."""
 
     config: Any
     journal: Any
     log: logging.Logger
+    clock: Clock
+    host: Host
+    plugin: Any
     call: Call[DataTransfer]
+
+
+class Offer(NamedTuple):
+    """A vendor's handler and the plugin that brought it."""
+
+    plugin: Any
+    transfer: Transfer
 
 
 async def data_transfer(station: Station, call: Call[DataTransfer]) -> DataTransferAnswer:
@@ -46,6 +59,8 @@ async def data_transfer(station: Station, call: Call[DataTransfer]) -> DataTrans
             answer=given(answer.data),
             received_at=call.record.received_at,
         )
+        told_of = {"vendor_id": told.vendor_id, "message_id": given(told.message_id), "data": given(told.data)}
+        db.event(RECEIVED, station.id, {**told_of, "status": answer.status})
         return answer
 
     return await call.write(store)
@@ -53,60 +68,65 @@ async def data_transfer(station: Station, call: Call[DataTransfer]) -> DataTrans
 
 async def _answered(station: Station, call: Call[DataTransfer]) -> DataTransferAnswer:
     vendor_id, message_id = call.payload.vendor_id, given(call.payload.message_id)
-    transfers = call.host.composition.data_transfers
-    of_vendor = [(plugin, transfer) for plugin, transfer in transfers if _same(transfer.vendor_id, vendor_id)]
-    if not of_vendor:
+    of_vendor = _table(call.host.composition.data_transfers).get(vendor_id.casefold())
+    if of_vendor is None:
         return DataTransferAnswer("UnknownVendorId")
-    for wanted in (message_id, None):
-        for plugin, transfer in of_vendor:
-            if _same(transfer.message_id, wanted):
-                return await _handled(station, call, plugin, transfer)
-    return DataTransferAnswer("UnknownMessageId")
+    offer = of_vendor.get(None if message_id is None else message_id.casefold()) or of_vendor.get(None)
+    return DataTransferAnswer("UnknownMessageId") if offer is None else await _handled(station, call, offer)
 
 
-def _same(name: str | None, said: str | None) -> bool:
-    """Whether two names of vendors or messages are the same; both are case-insensitive (CiString, OCPP 1.6 §7)."""
-    return name == said or (name is not None and said is not None and name.lower() == said.lower())
+def _table(transfers: Iterable[tuple[Any, Transfer]]) -> dict[str, dict[str | None, Offer]]:
+    """Who answers: by vendor, then by message (None: every other one), both without case (CiString, OCPP 1.6 §7)."""
+    table: dict[str, dict[str | None, Offer]] = {}
+    for plugin, transfer in transfers:
+        vendor, message = transfer.key
+        table.setdefault(vendor, {})[message] = Offer(plugin, transfer)
+    return table
 
 
-async def _handled(station: Station, call: Call[DataTransfer], plugin: Any, transfer: Transfer) -> DataTransferAnswer:
-    """Run a vendor's handler: an exception, or more than 5 s, is Rejected and counted."""
-    try:
-        data = _decoded(transfer, given(call.payload.data))
-    except (msgspec.MsgspecError, UnicodeEncodeError) as wrong:
-        return DataTransferAnswer("Rejected", f"data: {wrong}"[:255])
-    context = TransferContext(
-        plugin.settings, call.host.journal, logging.getLogger(f"arthexis.plugins.{plugin.name}"), call
-    )
-    args = (station, data, context)[: _arguments(transfer)]
-    contain = call.host.contain
-    answer, failure = await contain.timed(HANDLER_S, plugin, _rejecting, transfer.handler, args)
+async def _handled(station: Station, call: Call[DataTransfer], offer: Offer) -> DataTransferAnswer:
+    """Run a vendor's handler: an exception, 5 s, or an answer that nobody can write is Rejected and counted."""
+    plugin, contain = offer.plugin, call.host.contain
+    of = call.host.context(plugin)
+    context = TransferContext(of.config, of.journal, of.log, of.clock, of.host, plugin, call)
+    if not plugin.standing:
+        context.log.warning("DataTransfer of %s is rejected: the plugin failed: %s", station.id, plugin.reason)
+        return DataTransferAnswer("Rejected")
+    answer, failure = await contain.timed(HANDLER_S, plugin, _asked, offer.transfer, station, context)
     if failure is not None:
         return DataTransferAnswer("Rejected")
     try:
-        return _said("Rejected", answer.data) if isinstance(answer, Reject) else _said("Accepted", answer)
-    except (TypeError, msgspec.MsgspecError) as problem:
+        return _said(answer, call.host.settings.stations.max_frame_bytes)
+    except UNWRITABLE as problem:
         contain.count(plugin, problem)
         return DataTransferAnswer("Rejected")
 
 
-async def _rejecting(handler: Any, args: tuple[Any, ...]) -> Any:
-    """Call a handler, sync or async; a ``Reject`` it raises is an answer, not a fault."""
+async def _asked(transfer: Transfer, station: Station, context: TransferContext) -> Any:
+    """What a handler, sync or async, makes of the data; a ``Reject`` that it raises is an answer, not a fault."""
     try:
-        answer = handler(*args)
+        data = _decoded(transfer, given(context.call.payload.data))
+    except UNDECODABLE as wrong:
+        return _not_decoded(transfer, station, context, wrong)
+    try:
+        answer = context.host.context(context.plugin).fitted(transfer.handler, 2, context)(station, data)
         return await answer if inspect.isawaitable(answer) else answer
     except Reject as rejected:
         return rejected
 
 
-def _arguments(transfer: Transfer) -> int:
-    """Whether the handler takes (station, data) or (station, data, ctx)."""
-    try:
-        parameters = inspect.signature(transfer.handler).parameters.values()
-    except (TypeError, ValueError):
-        return 2
-    positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
-    return 3 if len(positional) > 2 or any(p.kind is p.VAR_POSITIONAL for p in parameters) else 2
+def _not_decoded(transfer: Transfer, station: Station, context: TransferContext, wrong: Exception) -> Reject:
+    """Say here and there what is wrong with the data; what was sent is kept as it is."""
+    said = " ".join(str(wrong).split())
+    context.log.warning(
+        "DataTransfer %s %s of %s is rejected: its data does not fit: %s",
+        transfer.vendor_id,
+        transfer.message_id or "(any message)",
+        station.id,
+        said,
+        extra={"station": station.id},
+    )
+    return Reject(f"data: {said}"[:255])
 
 
 def _decoded(transfer: Transfer, data: str | None) -> Any:
@@ -116,11 +136,15 @@ def _decoded(transfer: Transfer, data: str | None) -> Any:
     return msgspec.json.decode(data if data is not None else "null", type=transfer.data)
 
 
-def _said(status: Any, answer: Any) -> DataTransferAnswer:
-    """An answer with data: None for none, text verbatim, anything else as JSON text."""
-    if answer is None:
-        return DataTransferAnswer(status)
-    return DataTransferAnswer(status, answer if isinstance(answer, str) else msgspec.json.encode(answer).decode())
+def _said(answer: Any, most_bytes: int) -> DataTransferAnswer:
+    """An answer with its data: None for none, text verbatim, anything else as JSON text; raises ``UNWRITABLE``."""
+    status, value = ("Rejected", answer.data) if isinstance(answer, Reject) else ("Accepted", answer)
+    if value is None:
+        return DataTransferAnswer(status)  # type: ignore[arg-type]
+    written = str.__str__(value).encode() if isinstance(value, str) else msgspec.json.encode(value)
+    if len(written) > most_bytes:
+        raise ValueError(f"answered {len(written):,} bytes; stations.max_frame_bytes is {most_bytes:,}")
+    return DataTransferAnswer(status, written.decode())  # type: ignore[arg-type]
 
 
 @hookimpl

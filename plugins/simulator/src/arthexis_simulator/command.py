@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,7 +22,29 @@ EXIT_BAD = 1
 EXIT_UNREACHABLE = Unavailable.exit_status
 EXIT_INTERRUPTED = 130
 USUAL_SPEED = 120.0
+BOOT_FIRST = "SecurityError"
 UNKNOWN_HERE = "Add it with `arthexis stations add {identity}` and give its key with --key, or use a node in open mode"
+
+
+class PayloadType(click.ParamType[Any]):
+    """JSON: on the command line itself, in a file (@FILE) or on standard input (-)."""
+
+    name = "JSON"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it, or say where it is no JSON."""
+        try:
+            return json.loads(self._text(value))
+        except OSError as error:
+            self.fail(f"{error.filename}: {error.strerror}", param, ctx)
+        except (ValueError, RecursionError) as error:
+            self.fail(f"that is no JSON: {error}", param, ctx)
+
+    @staticmethod
+    def _text(value: str) -> str | bytes:
+        if value == "-":
+            return sys.stdin.buffer.read()
+        return Path(value[1:]).read_bytes() if value.startswith("@") else value
 
 
 class FaultType(click.ParamType[Fault]):
@@ -191,8 +214,17 @@ def _add_tags(tags: set[str]) -> None:
 @simulate.command("call")
 @click.argument("identity")
 @click.argument("action")
-@click.option("--payload", default="{}", help="The CALL's payload, JSON; sent as it is, even where it is invalid.")
-@click.option("--boot", is_flag=True, help="Send a BootNotification first.")
+@click.option(
+    "--payload",
+    type=PayloadType(),
+    default="{}",
+    help="The CALL's payload: JSON, @FILE or - for standard input. Sent as it is, even where the action knows better.",
+)
+@click.option(
+    "--boot/--no-boot",
+    default=None,
+    help="Send a BootNotification first, or never; if neither, where the node wants one before it answers.",
+)
 @click.option("--key", help="Station key, text or 40 hexadecimal digits.")
 @click.option("--url", help="Of the central system; the node that runs here if it is left out.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(0.1), default=30.0, help="Seconds to wait.")
@@ -202,8 +234,8 @@ def call_(
     ctx: click.Context,
     identity: str,
     action: str,
-    payload: str,
-    boot: bool,
+    payload: Any,
+    boot: bool | None,
     key: str | None,
     url: str | None,
     timeout_s: float,
@@ -211,19 +243,15 @@ def call_(
 ) -> None:
     """Connect as IDENTITY, send one CALL and print what is answered.
 
-    Ends with 0 for a CALLRESULT, 1 for a CALLERROR or no answer, 6 if no socket could be opened. A station of this
-    identity that is connected now loses its connection to this one.
+    Ends with 0 for a CALLRESULT, 1 for a CALLERROR or no answer, 2 for a payload that is no JSON, 6 if no socket could
+    be opened. A station of this identity that is connected now loses its connection to this one.
     """
-    try:
-        content = json.loads(payload)
-    except ValueError as error:
-        raise click.BadParameter(f"that is no JSON: {error}", param_hint="--payload") from None
     outer = ctx.obj if isinstance(ctx.obj, tuple) else (None, None)
     where = url or outer[0] or node_url()
     if where is None:
         raise Unavailable("no node runs here", place="simulate", cure="Start one, or name one with --url")
     secret = _key(key or outer[1])
-    found = asyncio.run(_exchanged(where, identity, secret, action, content, boot=boot, timeout_s=timeout_s))
+    found = asyncio.run(_exchanged(where, identity, secret, action, payload, boot=boot, timeout_s=timeout_s))
     if as_json:
         click.echo(json.dumps(found, indent=2))
     elif found["outcome"] == "CALLRESULT":
@@ -236,7 +264,7 @@ def call_(
 
 
 async def _exchanged(
-    url: str, identity: str, key: str | bytes | None, action: str, payload: Any, *, boot: bool, timeout_s: float
+    url: str, identity: str, key: str | bytes | None, action: str, payload: Any, *, boot: bool | None, timeout_s: float
 ) -> dict[str, Any]:
     """What came of one CALL, as plain data."""
     found: dict[str, Any] = {"action": action, "outcome": "", "payload": None, "code": None, "description": None}
@@ -244,9 +272,10 @@ async def _exchanged(
         async with station(url, identity, key=key, answer_timeout_s=timeout_s) as cp:
             if boot:
                 await cp.boot()
-            began = time.perf_counter()
             await _asked(cp, action, payload, found)
-            found["latency_ms"] = round((time.perf_counter() - began) * 1000, 2)
+            if boot is None and found["code"] == BOOT_FIRST and (await cp.boot()).status == "Accepted":
+                found.update(code=None, description=None)
+                await _asked(cp, action, payload, found)
             found["frames"] = [[frame.direction, frame.text] for frame in cp.log]
     except ConnectionRefused as error:
         raise _refusal(error, identity) from None
@@ -256,6 +285,7 @@ async def _exchanged(
 
 
 async def _asked(cp: Station, action: str, payload: Any, found: dict[str, Any]) -> None:
+    began = time.perf_counter()
     try:
         found["payload"] = await cp.send(action, payload)
         found["outcome"] = "CALLRESULT"
@@ -263,6 +293,7 @@ async def _asked(cp: Station, action: str, payload: Any, found: dict[str, Any]) 
         found.update(outcome="CALLERROR", code=error.code, description=error.description)
     except Unanswered as error:
         found.update(outcome="unanswered", description=str(error))
+    found["latency_ms"] = round((time.perf_counter() - began) * 1000, 2)
 
 
 def _refusal(error: ConnectionRefused, identity: str) -> ArthexisError:
