@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import os
 import secrets
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
@@ -37,12 +38,13 @@ from arthexis.ocppj.gate import Gate
 from arthexis.ocppj.link import Link
 from arthexis.operations import Operations
 from arthexis.plugins.compose import Composition
-from arthexis.plugins.contain import Contain, attempt
+from arthexis.plugins.contain import Contain, Limits, attempt
 from arthexis.plugins.registry import Deciders
 from arthexis.plugins.states import Plugin, State
 from arthexis.subscribers import Readers
 from arthexis.system import lan_addresses
 from arthexis.telling import Tellers
+from arthexis.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
@@ -57,7 +59,7 @@ HOUSEKEEPING_S = 60.0
 KEEP_EVENTS = timedelta(days=30)
 KEEP_JOBS = timedelta(days=7)
 PEPPER_BYTES = 32
-LOUD = frozenset({State.FAILED, State.UNAVAILABLE, State.DEGRADED})
+LOUD = frozenset({State.FAILED, State.UNAVAILABLE, State.DEGRADED, State.SUSPENDED})
 LIVE = {
     "station.booted": "on_booted",
     "status.changed": "on_status_changed",
@@ -89,7 +91,9 @@ class Host:
         self.home = home
         self.open = open_mode
         self.clock = clock or Clock()
-        self.contain = Contain()
+        node = settings.node
+        limits = Limits(node.suspend_after, node.suspend_within_s, node.suspend_s)
+        self.contain = Contain(self.clock, limits)
         self.database = Database(settings.database.url, home)
         self.journal = Journal(self.database, self.clock)
         self.zone = ZoneInfo(settings.stations.default_zone)
@@ -106,6 +110,7 @@ class Host:
         self.watchers: set[Callable[[], None]] = set()
         self._admit_until = self.clock.monotonic() + 60 * admit_pending_minutes if admit_pending_minutes else 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._watchdog = Watchdog(self, SWEEP_S)
         self._tellers = Tellers(self)
         self._lifespans = Lifespans(self)
         self._readers = Readers(self)
@@ -124,7 +129,7 @@ class Host:
         }
         hooks = self.composition.hooks
         return {
-            name: Deciders(self.contain, hooks.get(name, ()), kind, closed, unsound)
+            name: Deciders(name, self.contain, hooks.get(name, ()), kind, closed, unsound)
             for name, (kind, closed) in tables.items()
         }
 
@@ -145,6 +150,7 @@ class Host:
         self.journal.on_events = self._committed
         self.journal.on_fatal = self._fail
         self.gate = Gate(self)
+        self._watchdog.start()
         for name, work in (("sweeper", self._sweep()), ("housekeeping", self._keep_house())):
             self.spawn(work, name)
         self._tellers.start()
@@ -173,6 +179,7 @@ class Host:
         await self.close_links()
         await self._readers.stop()
         await self._lifespans.close()
+        self._watchdog.stop()
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
@@ -383,6 +390,7 @@ class Host:
         while True:
             await asyncio.sleep(SWEEP_S)
             now = self.loop.time()
+            self._watchdog.turned = time.monotonic()
             self._look_after_links(now)
             if now - seen_at >= SEEN_S:
                 self._note_seen(seen_at, now)

@@ -80,23 +80,18 @@ async def _handled(station: Station, call: Call[DataTransfer], plugin: Any, tran
     )
     args = (station, data, context)[: _arguments(transfer)]
     contain = call.host.contain
-    answer, failure = await contain.timed(HANDLER_S, plugin, _rejecting, transfer.handler, args)
-    if failure is not None:
-        return DataTransferAnswer("Rejected")
-    try:
-        return _said("Rejected", answer.data) if isinstance(answer, Reject) else _said("Accepted", answer)
-    except (TypeError, msgspec.MsgspecError) as problem:
-        contain.count(plugin, problem)
-        return DataTransferAnswer("Rejected")
+    label = f"data transfer {transfer.vendor_id}/{transfer.message_id or '*'}"
+    answer, failure = await contain.timed(HANDLER_S, plugin, _rejecting, transfer.handler, args, hook=label)
+    return answer if failure is None and answer is not None else DataTransferAnswer("Rejected")
 
 
-async def _rejecting(handler: Any, args: tuple[Any, ...]) -> Any:
-    """Call a handler, sync or async; a ``Reject`` it raises is an answer, not a fault."""
+async def _rejecting(handler: Any, args: tuple[Any, ...]) -> DataTransferAnswer:
+    """Call a handler, sync or async; a ``Reject`` it raises is an answer, not a fault. Raises for what is no answer."""
     try:
         answer = handler(*args)
-        return await answer if inspect.isawaitable(answer) else answer
+        return _said("Accepted", await answer if inspect.isawaitable(answer) else answer)
     except Reject as rejected:
-        return rejected
+        return _said("Rejected", rejected.data)
 
 
 def _arguments(transfer: Transfer) -> int:
