@@ -44,7 +44,7 @@ from arthexis.plugins.states import Plugin, State
 from arthexis.subscribers import Readers
 from arthexis.system import lan_addresses
 from arthexis.telling import Tellers
-from arthexis.watchdog import Watchdog
+from arthexis.watchdog import Watchdog, culprit
 
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
@@ -53,6 +53,8 @@ log = logging.getLogger("arthexis.host")
 
 S = TypeVar("S")
 SWEEP_S = 0.25
+STRAY = "task of its own"
+"""Where a fault is counted that came out of a task or callback which a plugin started past the node."""
 RETRY_BOOT_S = 30
 SEEN_S = 10.0
 HOUSEKEEPING_S = 60.0
@@ -151,6 +153,7 @@ class Host:
         self.journal.on_fatal = self._fail
         self.gate = Gate(self)
         self._watchdog.start()
+        self.loop.set_exception_handler(self.unheard)
         for name, work in (("sweeper", self._sweep()), ("housekeeping", self._keep_house())):
             self.spawn(work, name)
         self._tellers.start()
@@ -180,6 +183,7 @@ class Host:
         await self._readers.stop()
         await self._lifespans.close()
         self._watchdog.stop()
+        self.loop.set_exception_handler(None)
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
@@ -239,6 +243,26 @@ class Host:
         if not self.fatal.done():
             log.critical("%s; the node stops so that no answer is a lie", reason)
             self.fatal.set_result(reason)
+
+    def unheard(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """The loop's exception handler: what nobody took is counted against the plugin whose code raised it."""
+        error = context.get("exception")
+        if not (isinstance(error, BaseException) and self.strayed(error)):
+            loop.default_exception_handler(context)
+
+    def strayed(self, error: BaseException) -> bool:
+        """Count an error that got out of everything, if it came from a plugin; whether it did."""
+        plugin = culprit(error, self._watchdog.owners)
+        if plugin is not None:
+            self.contain.count(plugin, error, STRAY)
+        return plugin is not None
+
+    def keep_loop(self, plugin: Plugin) -> None:
+        """After a plugin's code ran: the loop's exception handler is still the node's own, or is again."""
+        if self.loop.get_exception_handler() != self.unheard:
+            self.loop.set_exception_handler(self.unheard)
+            wrong = PluginError("it changed the event loop's exception handler, which is the node's; that was undone")
+            self.contain.count(plugin, wrong, "lifespan")
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run a task that ends with the node; what it raises is logged."""

@@ -196,11 +196,13 @@ class Lifespans:
         context = context_of(host, plugin)
         make = next(fn for owner, fn in host.composition.hooks["lifespan"] if owner is plugin)
         lifespan, error = attempt(make, context)
+        host.keep_loop(plugin)
         if error is None and not isinstance(lifespan, AbstractAsyncContextManager):
             error = TypeError("lifespan is no async context manager; decorate it with asynccontextmanager")
         if error is None and lifespan is not None:
             held = Held(host, plugin, lifespan)
             error = await held.open()
+            host.keep_loop(plugin)
             if error is None:
                 self._opened.append(held)
                 plugin.climb(State.ACTIVE)

@@ -61,7 +61,7 @@ class Watchdog:
         """Watch this node, whose sweep says every ``period_s`` seconds that the loop turns."""
         self._host = host
         self._period_s = period_s
-        self._owners = owners(host.composition.plugins)
+        self.owners = owners(host.composition.plugins)
         self._over = threading.Event()
         self._seen: dict[int, _Seen] = {}
         self.turned = time.monotonic()
@@ -96,7 +96,7 @@ class Watchdog:
     def _judge(self, thread: int, stacks: Mapping[int, FrameType], free: float, patience_s: float, now: float) -> None:
         """Look at one thread: is a plugin's frame on it that was there before? It stands still since ``free``."""
         standing = thread != self._loop_thread or now > free
-        place = blamed(stacks.get(thread), self._owners) if standing else None
+        place = blamed(stacks.get(thread), self.owners) if standing else None
         seen = self._seen.get(thread)
         if place is None:
             self._seen.pop(thread, None)
@@ -162,6 +162,15 @@ def blamed(frame: FrameType | None, owners: Mapping[str, Plugin]) -> Place | Non
     code = ours[0].f_code
     line = f"{Path(code.co_filename).name}:{ours[0].f_lineno} ({code.co_name})"
     return Place(exact[-1] if exact else owners[package], id(within[-1]), line)
+
+
+def culprit(error: BaseException, owners: Mapping[str, Plugin]) -> Plugin | None:
+    """Whose code raised an error that nobody took, or None."""
+    traceback, innermost = error.__traceback__, None
+    while traceback is not None:
+        innermost, traceback = traceback.tb_frame, traceback.tb_next
+    place = blamed(innermost, owners)
+    return place.plugin if place is not None else None
 
 
 def _outward(frame: FrameType | None) -> Iterator[FrameType]:

@@ -308,6 +308,7 @@ class Contain:
         ailment.faults += 1
         ailment.well = hook in UNCALLED
         ailment.last, ailment.last_at = reason, self._clock.now()
+        ailment.failed_at = now
         ailment.times.append(now)
         plugin.recent.append(Fault(ailment.last_at, hook, reason, where(error)))
         if self._often(ailment, now) and hook.startswith(RESTS):
@@ -338,7 +339,7 @@ class Contain:
                 self._release(ailment)
                 log.warning("plugin %s: %s works again", plugin.name, hook, extra={"plugin": plugin.name})
                 self._stand(plugin, ailment.last)
-        latest = max((a.times[-1] for a in plugin.ailments.values() if a.times), default=now - self._limits.within_s)
+        latest = max((a.failed_at for a in plugin.ailments.values()), default=0.0)
         if all(a.well for a in plugin.ailments.values()) and now - latest >= self._limits.within_s:
             self.resume(plugin)
 

@@ -63,7 +63,7 @@ class Fault:
 class Ailment:
     """What went wrong in one hook: how often, and whether it has worked since (``well``).
 
-    ``times`` are the latest faults (monotonic seconds). ``until`` is when a suspended one is called again, in
+    ``failed_at`` is the latest fault, ``times`` are the latest ones (monotonic seconds). ``until`` is when a suspended one is called again, in
     monotonic seconds, ``until_at`` the same moment in UTC, ``pause_s`` how long its latest suspension is. ``left``
     counts calls that were given up and have not ended.
     """
@@ -73,6 +73,7 @@ class Ailment:
     well: bool = False
     last: str = ""
     last_at: datetime | None = None
+    failed_at: float = 0.0
     times: deque[float] = field(default_factory=deque)
     pause_s: float = 0.0
     until: float | None = None
@@ -133,7 +134,7 @@ class Plugin:
     @property
     def at_work(self) -> bool:
         """Whether it has started and runs, so that other plugins may call what it contributed."""
-        return self.state in {State.ACTIVE, State.DEGRADED}
+        return self.state in RUNNING
 
     def climb(self, state: State) -> None:
         """Reach the next rung."""
