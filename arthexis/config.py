@@ -48,6 +48,9 @@ class Node(Section, frozen=True):
     enable: Annotated[list[str], _doc("Plugins beside the role's, as distribution:name")] = []
     disable: Annotated[list[str], _doc("Plugins of the role that are off, as distribution:name")] = []
     plugin_timeout_s: Annotated[float, _doc("How long a plugin's import, its start or its end may take", gt=0)] = 10.0
+    suspend_after: Annotated[int, _doc("Faults after which a plugin's hook is suspended; 0 never suspends", ge=0)] = 5
+    suspend_within_s: Annotated[float, _doc("Seconds within which these faults count", gt=0)] = 60.0
+    suspend_s: Annotated[float, _doc("Seconds of the first suspension; each further one is twice as long", gt=0)] = 30.0
 
 
 class Http(Section, frozen=True):

@@ -67,7 +67,9 @@ def _expect(what: str, holds: bool, wanted: str) -> None:
 
 
 def _name(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
+    """Whether a value is text that says something and compares as text does."""
+    plain = type(value).__eq__ is str.__eq__ and type(value).__hash__ is str.__hash__
+    return isinstance(value, str) and plain and bool(value)
 
 
 def _coroutine_function(fn: Any) -> bool:
@@ -310,7 +312,7 @@ class DataTransfer:
     def __post_init__(self) -> None:
         """Check the types."""
         _expect("vendor_id", _name(self.vendor_id), "text")
-        _expect("message_id", self.message_id is None or isinstance(self.message_id, str), "text or None")
+        _expect("message_id", self.message_id is None or _name(self.message_id), "text or None")
         _expect("vendor_id", len(self.vendor_id) <= LONGEST_VENDOR, f"at most {LONGEST_VENDOR} characters")
         _expect("message_id", len(self.message_id or "") <= LONGEST_MESSAGE, f"at most {LONGEST_MESSAGE} characters")
         what = f"{self.vendor_id} {self.message_id or 'any message'}"
@@ -333,6 +335,12 @@ class Finding:
     wrong: bool = False
     command: str | None = None
 
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("said", isinstance(self.said, str), "text")
+        _expect("wrong", isinstance(self.wrong, bool), "True or False")
+        _expect("command", self.command is None or isinstance(self.command, str), "text or None")
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
@@ -340,6 +348,11 @@ class Diagnosis:
 
     name: str
     look: Callable[[Connection, Station], Iterable[Finding]]
+
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("name", _name(self.name), "text")
+        _expect(f"look of {self.name}", callable(self.look), "a function")
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,6 +431,8 @@ class Route:
     ``body`` and ``answer`` are types msgspec knows; a body whose members all have defaults may be left out.
     ``statuses`` are the successful answers and their meaning, ``conflicts`` says that 409 may come,
     ``headers`` explains request headers that are read. ``media`` is what the answer is, where it is not JSON.
+    ``timeout_s`` is how long the handler may take; None for one that moves files or streams as long as its reader
+    listens.
     ``refine`` may change the route's operation object before it enters the document of a node.
 
     ``public`` routes are for those who have no API token, stations above all: they are served at ``path`` itself, not
@@ -441,6 +456,7 @@ class Route:
     media: str = "application/json"
     topic: str = ""
     public: bool = False
+    timeout_s: float | None = 60.0
     refine: Callable[[Host, dict[str, Any]], None] | None = None
 
     def __post_init__(self) -> None:
@@ -498,6 +514,12 @@ class Job:
     retries: int = 5
     backoff_s: float = 5.0
     timeout_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("name", _name(self.name), "text that stays the same for ever")
+        _expect(f"handler of {self.name}", _coroutine_function(self.handler), "a coroutine function (async def)")
+        _expect(f"timeout_s of {self.name}", self.timeout_s > 0, "a number of seconds above 0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from arthexis.errors import DomainError, NotFound, PluginError, Unavailable
 from arthexis.operations import Wish
 from arthexis.plugins.contain import attempt
 from arthexis.plugins.provenance import provenance
-from arthexis.plugins.states import Plugin
+from arthexis.plugins.states import RUNNING, Plugin
 from arthexis.validation import invalid
 from arthexis.why import why
 
@@ -143,21 +143,43 @@ async def _provenances(plugins: Sequence[Plugin]) -> dict[str, dict[str, Any] | 
 @request("viewer")
 async def plugins_info(host: Host, name: str) -> dict[str, Any]:
     """One plugin and what it contributes."""
+    plugin = _one_plugin(host, name)
+    offers = {
+        hook.removeprefix("register_"): [_short(c) for owner, c in contributions if owner is plugin]
+        for hook, contributions in host.composition.contributions.items()
+    }
+    implements = [hook for hook, found in host.composition.hooks.items() if any(p is plugin for p, _ in found)]
+    return {
+        **plugin.to_dict(),
+        "provenance": (await _provenances([plugin])).get(plugin.distribution),
+        "offers": {k: v for k, v in offers.items() if v},
+        "implements": implements,
+        "ailments": [ailment.to_dict() for ailment in plugin.ailments.values()],
+        "recent": [fault.to_dict() for fault in plugin.recent],
+    }
+
+
+@request("operator")
+async def plugins_resume(host: Host, name: str) -> dict[str, Any]:
+    """Let a degraded or suspended plugin begin anew: everything of it is called again, at once."""
+    plugin = _one_plugin(host, name)
+    if plugin.state not in RUNNING:
+        said = f"{plugin.name} is {plugin.state}" + (f": {plugin.reason}" if plugin.reason else "")
+        raise DomainError(said, place="plugins resume", cure=plugin.cure or "Only a plugin that runs can be resumed")
+    host.contain.resume(plugin)
+    host.jobs.wake()
+    return plugin.to_dict()
+
+
+def _one_plugin(host: Host, name: str) -> Plugin:
+    """The plugin of this name; raises where there is none, or more than one."""
     found = host.composition.named(name)
     if not found:
         raise NotFound(f"no plugin {name}", place="plugins", cure="See `arthexis plugins list`")
     if len(found) > 1:
         names = " or ".join(plugin.full_name for plugin in found)
         raise PluginError(f"{name} comes from several distributions", place="plugins", cure=f"Say {names}")
-    plugin = found[0]
-    offered = {
-        hook.removeprefix("register_"): [_short(c) for owner, c in contributions if owner is plugin]
-        for hook, contributions in host.composition.contributions.items()
-    }
-    implements = [hook for hook, found in host.composition.hooks.items() if any(p is plugin for p, _ in found)]
-    came = (await _provenances([plugin])).get(plugin.distribution)
-    offers = {kind: contributed for kind, contributed in offered.items() if contributed}
-    return {**plugin.to_dict(), "provenance": came, "offers": offers, "implements": implements}
+    return found[0]
 
 
 def _short(contribution: Any) -> str:

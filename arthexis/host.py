@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import os
 import secrets
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
@@ -37,12 +38,13 @@ from arthexis.ocppj.gate import Gate
 from arthexis.ocppj.link import Link
 from arthexis.operations import Operations
 from arthexis.plugins.compose import Composition
-from arthexis.plugins.contain import Contain, attempt
+from arthexis.plugins.contain import Contain, Limits, attempt
 from arthexis.plugins.registry import Deciders
 from arthexis.plugins.states import Plugin, State
 from arthexis.subscribers import Readers
 from arthexis.system import lan_addresses
 from arthexis.telling import Tellers
+from arthexis.watchdog import Watchdog, culprit
 
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
@@ -51,13 +53,15 @@ log = logging.getLogger("arthexis.host")
 
 S = TypeVar("S")
 SWEEP_S = 0.25
+STRAY = "task of its own"
+"""Where a fault is counted that came out of a task or callback which a plugin started past the node."""
 RETRY_BOOT_S = 30
 SEEN_S = 10.0
 HOUSEKEEPING_S = 60.0
 KEEP_EVENTS = timedelta(days=30)
 KEEP_JOBS = timedelta(days=7)
 PEPPER_BYTES = 32
-LOUD = frozenset({State.FAILED, State.UNAVAILABLE, State.DEGRADED})
+LOUD = frozenset({State.FAILED, State.UNAVAILABLE, State.DEGRADED, State.SUSPENDED})
 LIVE = {
     "station.booted": "on_booted",
     "status.changed": "on_status_changed",
@@ -89,7 +93,9 @@ class Host:
         self.home = home
         self.open = open_mode
         self.clock = clock or Clock()
-        self.contain = Contain()
+        node = settings.node
+        limits = Limits(node.suspend_after, node.suspend_within_s, node.suspend_s)
+        self.contain = Contain(self.clock, limits)
         self.database = Database(settings.database.url, home)
         self.journal = Journal(self.database, self.clock)
         self.zone = ZoneInfo(settings.stations.default_zone)
@@ -106,6 +112,7 @@ class Host:
         self.watchers: set[Callable[[], None]] = set()
         self._admit_until = self.clock.monotonic() + 60 * admit_pending_minutes if admit_pending_minutes else 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._watchdog = Watchdog(self, SWEEP_S)
         self._tellers = Tellers(self)
         self._lifespans = Lifespans(self)
         self._readers = Readers(self)
@@ -124,7 +131,7 @@ class Host:
         }
         hooks = self.composition.hooks
         return {
-            name: Deciders(self.contain, hooks.get(name, ()), kind, closed, unsound)
+            name: Deciders(name, self.contain, hooks.get(name, ()), kind, closed, unsound)
             for name, (kind, closed) in tables.items()
         }
 
@@ -145,6 +152,8 @@ class Host:
         self.journal.on_events = self._committed
         self.journal.on_fatal = self._fail
         self.gate = Gate(self)
+        self._watchdog.start()
+        self.loop.set_exception_handler(self.unheard)
         for name, work in (("sweeper", self._sweep()), ("housekeeping", self._keep_house())):
             self.spawn(work, name)
         self._tellers.start()
@@ -173,6 +182,8 @@ class Host:
         await self.close_links()
         await self._readers.stop()
         await self._lifespans.close()
+        self._watchdog.stop()
+        self.loop.set_exception_handler(None)
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
@@ -232,6 +243,26 @@ class Host:
         if not self.fatal.done():
             log.critical("%s; the node stops so that no answer is a lie", reason)
             self.fatal.set_result(reason)
+
+    def unheard(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """The loop's exception handler: what nobody took is counted against the plugin whose code raised it."""
+        error = context.get("exception")
+        if not (isinstance(error, BaseException) and self.strayed(error)):
+            loop.default_exception_handler(context)
+
+    def strayed(self, error: BaseException) -> bool:
+        """Count an error that got out of everything, if it came from a plugin; whether it did."""
+        plugin = culprit(error, self._watchdog.owners)
+        if plugin is not None:
+            self.contain.count(plugin, error, STRAY)
+        return plugin is not None
+
+    def keep_loop(self, plugin: Plugin) -> None:
+        """After a plugin's code ran: the loop's exception handler is still the node's own, or is again."""
+        if self.loop.get_exception_handler() != self.unheard:
+            self.loop.set_exception_handler(self.unheard)
+            wrong = PluginError("it changed the event loop's exception handler, which is the node's; that was undone")
+            self.contain.count(plugin, wrong, "lifespan")
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run a task that ends with the node; what it raises is logged."""
@@ -383,6 +414,7 @@ class Host:
         while True:
             await asyncio.sleep(SWEEP_S)
             now = self.loop.time()
+            self._watchdog.turned = time.monotonic()
             self._look_after_links(now)
             if now - seen_at >= SEEN_S:
                 self._note_seen(seen_at, now)

@@ -26,9 +26,16 @@ AT_ONCE: Final = 8
 MOST_SLEEP_S: Final = 60.0
 MOST_BACKOFF_S: Final = 3_600.0
 AGAIN_S: Final = 1.0
+LOOK_AGAIN_S: Final = 5.0
+"""While jobs are suspended they are looked at this often."""
 JUMP_S: Final = 2.0
 EVERY: Final = "every"
 """The key under which a job with an interval waits for its next turn."""
+
+
+def label(name: str) -> str:
+    """What a job is called among the hooks of its plugin."""
+    return f"job {name}"
 
 
 class Jobs:
@@ -79,10 +86,12 @@ class Jobs:
     async def _run(self) -> None:
         """Take what is due, sleep until something is."""
         while self.declared:
-            names = [name for name, (plugin, _) in self.declared.items() if plugin.standing]
+            names = [name for name, (plugin, _) in self.declared.items() if self._may_run(plugin, name)]
             self._woken.clear()
             try:
                 pause_s = await self._turn(names)
+                if len(names) < len(self.declared):
+                    pause_s = min(pause_s, LOOK_AGAIN_S)
             except Unavailable as failure:
                 log.warning("jobs wait: %s", failure)
                 pause_s = AGAIN_S
@@ -91,6 +100,10 @@ class Jobs:
                     await self._woken.wait()
             except TimeoutError:
                 continue
+
+    def _may_run(self, plugin: Plugin, name: str) -> bool:
+        """Whether a job is taken when it is due; one that is suspended waits in its row."""
+        return plugin.standing and not self._host.contain.rests(plugin, label(name))
 
     async def _turn(self, names: list[str]) -> float:
         """Start what is due; for how many seconds nothing else will be."""
@@ -132,7 +145,9 @@ class Jobs:
         """Run one job and say how it ended."""
         plugin, job = self.declared[due.name]
         context = context_of(self._host, plugin)
-        _, error = await self._host.contain.timed(job.timeout_s, plugin, job.handler, context, due.args)
+        _, error = await self._host.contain.timed(
+            job.timeout_s, plugin, job.handler, context, due.args, hook=label(due.name)
+        )
         now = self._host.clock.now()
         if error is None:
             await self._stored(lambda db: rows.end(db, due.id, rows.DONE, now))

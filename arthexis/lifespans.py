@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from arthexis.contributions import CONTEXT, context_goes
 from arthexis.errors import PluginError, Unavailable
-from arthexis.plugins.contain import ON_PURPOSE, attempt, outcome, told
+from arthexis.plugins.contain import ON_PURPOSE, attempt, outcome, spoken, told
 from arthexis.plugins.states import Plugin, State
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Context:
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run a task beside everything else; it is cancelled when the node stops, and what it raises is counted."""
-        contained = self.host.contain.call(self.plugin, lambda: work)
+        contained = self.host.contain.call(self.plugin, lambda: work, hook="spawned task")
         task = self.host.spawn(contained, f"{self.plugin.name}: {name}")
         task.add_done_callback(lambda _: work.close())  # of one that was cancelled before it began
         return task
@@ -82,7 +82,8 @@ class Context:
             said = f"plugin {plugin.name} is {plugin.state}"
             raise Unavailable(f"{said}: {plugin.reason}" if plugin.reason else said, cure=plugin.cure)
         fitted = self.host.context(plugin).fitted(fn, len(args))
-        value, error = await self.host.contain.timed(within_s, plugin, fitted, *args)
+        label = _label(self.host, plugin, fn)
+        value, error = await self.host.contain.timed(within_s, plugin, fitted, *args, hook=label)
         if error is None:
             return cast("T", value)
         if isinstance(error, ON_PURPOSE):
@@ -100,6 +101,15 @@ class Context:
         if place == "last":
             return lambda *args: handler(*args, context)
         return partial(handler, **{CONTEXT: context}) if place == "named" else handler
+
+
+def _label(host: Host, plugin: Plugin, handler: Callable[..., Any]) -> str:
+    """What a contribution's handler is called among the hooks of its plugin: ``notifier mail``."""
+    for contributions in host.composition.contributions.values():
+        for owner, found in contributions:
+            if owner is plugin and getattr(found, "handler", None) is handler:
+                return f"{type(found).__name__.lower()} {getattr(found, 'name', '')}".strip()
+    return ""
 
 
 def context_of(host: Host, plugin: Plugin) -> Context:
@@ -148,7 +158,7 @@ class Held:
         if not self._task.done():
             self._task.cancel()
             self._host.contain.count(
-                self.plugin, TimeoutError(f"its lifespan did not close within {self._patience_s:g} s")
+                self.plugin, TimeoutError(f"its lifespan did not close within {self._patience_s:g} s"), "lifespan"
             )
 
     async def _hold(self) -> None:
@@ -160,7 +170,7 @@ class Held:
         await self._closing.wait()
         _, error = await outcome(self._lifespan.__aexit__, None, None, None)
         if error is not None:
-            self._host.contain.count(self.plugin, error)
+            self._host.contain.count(self.plugin, error, "lifespan")
 
 
 class Lifespans:
@@ -199,11 +209,13 @@ class Lifespans:
         context = context_of(host, plugin)
         make = next(fn for owner, fn in host.composition.hooks["lifespan"] if owner is plugin)
         lifespan, error = attempt(make, context)
+        host.keep_loop(plugin)
         if error is None and not isinstance(lifespan, AbstractAsyncContextManager):
             error = TypeError("lifespan is no async context manager; decorate it with asynccontextmanager")
         if error is None and lifespan is not None:
             held = Held(host, plugin, lifespan)
             error = await held.open()
+            host.keep_loop(plugin)
             if error is None:
                 self._opened.append(held)
                 plugin.climb(State.ACTIVE)
@@ -213,9 +225,9 @@ class Lifespans:
     def _not_opened(self, plugin: Plugin, error: BaseException | None) -> bool:
         """Say why a lifespan did not open; only what is unavailable is tried again."""
         if isinstance(error, Unavailable):
-            plugin.rest(State.UNAVAILABLE, error.problem, error.cure or "It is tried again by itself")
+            plugin.rest(State.UNAVAILABLE, spoken(error.problem), spoken(error.cure) or "It is tried again by itself")
             return False
-        said = str(error) if isinstance(error, TimeoutError) else told(error or RuntimeError("nothing to open"))
+        said = spoken(error) if isinstance(error, TimeoutError) else told(error or RuntimeError("nothing to open"))
         cure = f"Mend it, or run: arthexis plugins disable {plugin.full_name}"
         plugin.fail(State.ACTIVE, f"its start failed: {said}", cure)
         self._host.drop_actions(plugin)

@@ -31,7 +31,7 @@ from arthexis.db.statements import Connection
 from arthexis.errors import ArthexisError, DomainError, NotFound, PluginError, Unavailable
 from arthexis.ocppj.calls import CallFailed
 from arthexis.ocppj.repair import Unmendable, mend
-from arthexis.plugins.contain import attempt, outcome
+from arthexis.plugins.contain import attempt, kind, outcome, told
 from arthexis.plugins.states import Plugin
 from arthexis.validation import whole_numbers
 
@@ -45,6 +45,7 @@ QUIET_S: Final = 10.0
 """For so long a station that has just connected may say something before it is told anything."""
 
 AGAIN_S: Final = 1.0
+PREPARE_S: Final = 5.0
 TRIES: Final = 600
 MOST_QUEUED: Final = 1_000
 MOST_SAID: Final = 200
@@ -62,6 +63,11 @@ class Declared:
     plugin: Plugin
     operation: Operation
     message: Message
+
+    @property
+    def label(self) -> str:
+        """What it is called among the hooks of its plugin."""
+        return f"operation {self.operation.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +161,14 @@ class Operations:
         self._check(declared, found, wish)
         asked = Asked(self._host, found.row, found.identity, dict(payload), wish.requested_by)
         if declared.operation.prepare is not None:
-            more, error = await self._host.contain.timed(5.0, declared.plugin, declared.operation.prepare, asked)
+            more, error = await self._host.contain.timed(
+                PREPARE_S,
+                declared.plugin,
+                declared.operation.prepare,
+                asked,
+                hook=declared.label,
+                unsound=_no_members,
+            )
             if error is not None:
                 raise _as_ours(error, declared.plugin)
             asked = replace(asked, payload={**asked.payload, **(more or {})})
@@ -182,7 +195,13 @@ class Operations:
             )
             return rows.add(db, draft, at)
 
-        queued = await self._host.journal.write(store)
+        try:
+            queued = await self._host.journal.write(store)
+        except PluginError as broken:
+            self._host.contain.count(declared.plugin, broken, declared.label)
+            raise
+        if declared.plugin.ailing:
+            self._host.contain.worked(declared.plugin, declared.label)
         self._put(queued)
         return queued.uid
 
@@ -285,6 +304,12 @@ class Operations:
         if found is not None and not found.plugin.standing:
             raise Unavailable(
                 f"plugin {found.plugin.name} failed", place=action, cure=f"arthexis plugins info {found.plugin.name}"
+            )
+        if found is not None and self._host.contain.rests(found.plugin, found.label):
+            raise Unavailable(
+                f"{found.label} is suspended, because plugin {found.plugin.name} failed again and again",
+                place=action,
+                cure=f"It is tried again in a while; at once: arthexis plugins resume {found.plugin.name}",
             )
         if found is None:
             near = get_close_matches(action, self.declared, 1)
@@ -495,7 +520,7 @@ class Operations:
             ended = Ended(self._host, draft.station_id, draft.station, payload, outcome.state, answer, at, left)
             _, error = db.apart(lambda inner: finished(inner, ended))
             if error is not None:
-                db.afterward(partial(self._host.contain.count, declared.plugin, error))
+                db.afterward(partial(self._host.contain.count, declared.plugin, error, declared.label))
         return changed
 
     def _understood(self, declared: Declared, queued: Queued, outcome: Outcome) -> tuple[Any, Outcome]:
@@ -608,8 +633,10 @@ class Operations:
         if event.kind not in followed.follow_up.kinds or (followed.early is not None and followed.early.done):
             return None
         seen, error = attempt(followed.follow_up.fits, followed.payload, event)
+        if error is None and seen is not None and not isinstance(seen, Seen):
+            error = TypeError(f"fits answered {kind(seen)} instead of Seen")
         if error is not None:
-            self._host.contain.count(followed.declared.plugin, error)
+            self._host.contain.count(followed.declared.plugin, error, followed.declared.label)
         return seen if isinstance(seen, Seen) else None
 
     def _missed(self, followed: _Followed) -> None:
@@ -646,6 +673,8 @@ def _completed(db: Connection, declared: Declared, asked: Asked) -> tuple[bytes,
     if operation.fill is not None:
         fill = operation.fill
         more, error = attempt(fill, db, asked)
+        if error is None and (junk := _no_members(more)) is not None:
+            error = TypeError(f"fill answered {junk}")
         if error is not None:
             raise _as_ours(error, declared.plugin)
         payload.update(more or {})
@@ -697,13 +726,17 @@ def _texts(value: Any) -> set[str]:
     return {text for part in parts for text in _texts(part)}
 
 
+def _no_members(more: object) -> str | None:
+    """What a plugin answered instead of members of a payload, or None."""
+    return None if more is None or isinstance(more, Mapping) else f"{kind(more)} instead of members of the payload"
+
+
 def _as_ours(error: BaseException, plugin: Plugin) -> ArthexisError:
     """What a plugin raised, as an error of ours."""
     if isinstance(error, ArthexisError):
         return error
-    said = next(iter(str(error).splitlines()), "")[:MOST_SAID]
     return PluginError(
-        f"{type(error).__name__}: {said}", place=f"plugin {plugin.name}", cure=f"arthexis plugins info {plugin.name}"
+        told(error)[:MOST_SAID], place=f"plugin {plugin.name}", cure=f"arthexis plugins info {plugin.name}"
     )
 
 

@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -130,18 +131,36 @@ async def _listening(host: Host, stop: Callable[[], None]) -> AsyncIterator[None
 
 
 async def _leave_behind(status: int, host: Host) -> None:
-    """End the process here and now if a plugin's task does not heed its cancellation: nothing waits for it."""
+    """End the process here and now if a plugin's task or thread does not end by itself: nothing waits for it."""
     rest = asyncio.all_tasks() - {asyncio.current_task()}
     for task in rest:
         task.cancel()
-    if not rest or not (await asyncio.wait(rest, timeout=LEAVE_S))[1]:
+    if rest:
+        await asyncio.wait(rest, timeout=LEAVE_S)
+    left = [task.get_name() for task in rest if not task.done()] + await _threads_left()
+    if not left:
         return
-    log.warning("left behind: %s", ", ".join(task.get_name() for task in rest if not task.done()))
+    log.warning("left behind: %s", ", ".join(left))
     sys.stdout.flush()
     sys.stderr.flush()
     if host.restart_options is not None:
         status = system.run_again(host.restart_options)
     os._exit(status)
+
+
+async def _threads_left() -> list[str]:
+    """The threads for which the interpreter would wait for ever, by their names."""
+    closing: asyncio.Future[None] = asyncio.ensure_future(asyncio.get_running_loop().shutdown_default_executor())
+    await asyncio.wait([closing], timeout=LEAVE_S)
+    closing.cancel()
+    until = time.monotonic() + LEAVE_S
+    while (alive := _waited_for()) and time.monotonic() < until:
+        await asyncio.sleep(LEAVE_S / 20)
+    return [f"thread {thread.name}" for thread in alive]
+
+
+def _waited_for() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if not t.daemon and t is not threading.current_thread()]
 
 
 async def _until(stopping: asyncio.Event, host: Host) -> int:

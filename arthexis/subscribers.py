@@ -129,9 +129,9 @@ class Readers:
         handler = self._host.context(plugin).fitted(subscriber.handler)
         while plugin.state in (State.FAILED, State.UNAVAILABLE):
             await asyncio.sleep(PAUSE_S)
-        pause_s, tries = PAUSE_S, 0
+        pause_s, tries, label = PAUSE_S, 0, f"subscriber {subscriber.name}"
         while tries < TRIES:
-            _, error = await self._host.contain.timed(HANDLE_S, plugin, handler, event)
+            _, error = await self._host.contain.timed(HANDLE_S, plugin, handler, event, hook=label)
             if error is None:
                 return
             tries += not isinstance(error, Unavailable)

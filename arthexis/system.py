@@ -5,35 +5,67 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, cast
+from weakref import WeakSet
 
 T = TypeVar("T")
 WINDOWS = sys.platform == "win32"
 SIOCGIFADDR = 0x8915
 STOPS = ("SIGINT", "SIGTERM", "SIGBREAK")
+_MINDED: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+log = logging.getLogger("arthexis.host")
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the fastest loop there is: uvloop where it is installed, else asyncio's own."""
+def run(work: Coroutine[Any, Any, T], strayed: Callable[[BaseException], object] = bool) -> T:
+    """Run a coroutine on the fastest loop there is: uvloop where it is installed, else asyncio's own.
+
+    ``strayed`` is told what a stray task or callback raised to end the process, which goes on nevertheless.
+    """
     if not WINDOWS and os.environ.get("ARTHEXIS_UVLOOP", "1") != "0":
         with contextlib.suppress(ImportError):
             import uvloop
 
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                return runner.run(work)
+                return _to_its_end(runner, work, strayed)
     with asyncio.Runner() as runner:
-        return runner.run(work)
+        return _to_its_end(runner, work, strayed)
+
+
+def _to_its_end(runner: asyncio.Runner, work: Coroutine[Any, Any, T], strayed: Callable[[BaseException], object]) -> T:
+    """Run until ``work`` is done: asyncio lets ``SystemExit`` and ``KeyboardInterrupt`` of any task end the loop.
+
+    Once the node minds its signals, a KeyboardInterrupt is no Ctrl-C, and as little meant for the process.
+    """
+    tasks: list[asyncio.Task[T]] = []
+
+    async def main() -> T:
+        tasks.append(cast("asyncio.Task[T]", asyncio.current_task()))
+        return await work
+
+    loop, begin = runner.get_loop(), partial(runner.run, main())
+    while True:
+        try:
+            return begin()
+        except (SystemExit, KeyboardInterrupt) as error:
+            if not tasks or tasks[0].done() or not (isinstance(error, SystemExit) or loop in _MINDED):
+                raise
+            log.error("something on the event loop wanted to end the process, which goes on: %s", type(error).__name__)
+            strayed(error)
+            begin = partial(loop.run_until_complete, tasks[0])
 
 
 def on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
     """Call ``stop`` when the process is asked to end."""
+    _MINDED.add(loop)
     for name in STOPS:
         number = getattr(signal, name, None)
         if number is None:

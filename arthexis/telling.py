@@ -25,7 +25,7 @@ class Teller:
         """Tell this plugin; begin with nothing."""
         self._host = host
         self.plugin = plugin
-        self._untold: asyncio.Queue[tuple[Callable[..., Any], tuple[Any, ...]]] = asyncio.Queue(MOST_UNTOLD)
+        self._untold: asyncio.Queue[tuple[str, Callable[..., Any], tuple[Any, ...]]] = asyncio.Queue(MOST_UNTOLD)
         self._telling = False
         self._lost = 0
 
@@ -34,23 +34,23 @@ class Teller:
         """Whether something waits to be told, or is being told."""
         return self._telling or not self._untold.empty()
 
-    def put(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def put(self, hook: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
         """Queue one call; what a plugin is too slow for is left out, and said once a thousand times."""
         if self._untold.full():
             if self._lost % 1000 == 0:
                 log.warning("plugin %s is behind; live hooks are not told to it", self.plugin.name)
             self._lost += 1
             return
-        self._untold.put_nowait((fn, args))
+        self._untold.put_nowait((hook, fn, args))
 
     async def run(self) -> None:
         """Tell what is queued, one after the other, each under a time limit."""
         while True:
-            fn, args = await self._untold.get()
+            hook, fn, args = await self._untold.get()
             if not self.plugin.standing:
                 continue
             self._telling = True
-            await self._host.contain.timed(TELL_S, self.plugin, fn, *args)
+            await self._host.contain.timed(TELL_S, self.plugin, fn, *args, hook=hook)
             self._telling = False
 
 
@@ -80,4 +80,4 @@ class Tellers:
     def tell(self, hook: str, *args: Any) -> None:
         """Tell everybody who listens, soon."""
         for teller, fn in self._listeners.get(hook, ()):
-            teller.put(fn, args)
+            teller.put(hook, fn, args)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -21,12 +22,14 @@ from arthexis.charging.tables import connector_status
 from arthexis.contributions import Finding
 from arthexis.db.statements import Connection
 from arthexis.errors import NotFound
-from arthexis.plugins.contain import attempt
+from arthexis.plugins.contain import Suspended, kind
 
 if TYPE_CHECKING:
     from arthexis.host import Host
 
 LOOKED_AT = 500
+LOOK_S = 2.0
+MOST_FINDINGS = 100
 SKEW = timedelta(minutes=5)
 LONG_SILENT = 3.0
 FARTHEST_ZONE = timedelta(hours=14)
@@ -52,18 +55,26 @@ async def why(host: Host, identity: str) -> dict[str, Any]:
 async def _from_plugins(host: Host, station: Station) -> list[Finding]:
     findings: list[Finding] = []
     for plugin, diagnosis in host.composition.diagnoses:
-        told, error = await host.database.read(partial(_asked, look=diagnosis.look, station=station))
-        if error is not None:
-            host.contain.count(plugin, error)
-        findings += told
+        look = partial(_asked, look=diagnosis.look, station=station)
+        hook = f"diagnosis {diagnosis.name}"
+        if host.database.memory:
+            told, error = await host.contain.timed(LOOK_S, plugin, host.database.read, look, hook=hook)
+        else:
+            read = partial(host.database.read_now, look)
+            told, error = await host.contain.apart(LOOK_S, plugin, read, hook=hook)
+        findings += told or []
+        if isinstance(error, Suspended):
+            findings.append(Finding(error.problem, wrong=True, command=f"arthexis plugins info {plugin.name}"))
     return findings
 
 
-def _asked(
-    db: Connection, look: Callable[[Connection, Station], Iterable[Finding]], station: Station
-) -> tuple[list[Finding], BaseException | None]:
-    told, error = attempt(lambda: list[Any](look(db, station)))
-    return [finding for finding in told or [] if isinstance(finding, Finding)], error
+def _asked(db: Connection, look: Callable[[Connection, Station], Iterable[Finding]], station: Station) -> list[Finding]:
+    """What a plugin finds, whole; raises ``TypeError`` for what is no finding."""
+    told: list[Any] = list(islice(look(db, station), MOST_FINDINGS))
+    wrong = next((finding for finding in told if not isinstance(finding, Finding)), None)
+    if wrong is not None:
+        raise TypeError(f"yielded {kind(wrong)} instead of Finding")
+    return told
 
 
 def _looked(host: Host, db: Connection, identity: str, now: datetime) -> tuple[Found | None, list[Finding]]:

@@ -63,4 +63,11 @@ def unsound(answer: Any) -> str | None:
         return f"admit {answer.admit!r}, which is neither True nor False"
     if isinstance(answer, Registration) and type(answer.interval_s) not in {int, type(None)}:
         return f"interval_s {answer.interval_s!r}, which is no whole number of seconds"
+    if isinstance(answer, Authorization):
+        expires_at: Any = answer.expires_at
+        parent: Any = answer.parent_id_tag
+        if expires_at is not None and (not isinstance(expires_at, datetime) or expires_at.tzinfo is None):
+            return f"expires_at {expires_at!r}, which is no moment with a time zone"
+        if parent is not None and not isinstance(parent, str):
+            return f"parent_id_tag {parent!r}, which is no text"
     return None

@@ -61,7 +61,7 @@ def start(
     node.started_with = tuple(sys.argv[1:])
     configure_logging(node.settings)
     contributed.remember(node)
-    status = system.run(server.serve(node, click.echo))
+    status = system.run(server.serve(node, click.echo), node.strayed)
     sys.exit(status if node.restart_options is None else system.run_again(node.restart_options))
 
 

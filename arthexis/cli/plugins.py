@@ -14,10 +14,13 @@ from arthexis.plugins.discover import discover
 from arthexis.plugins.patterns import checked, matching, pinned
 from arthexis.plugins.states import Plugin
 
+AILMENT = ("hook", "faults", "well", "suspended_until", "last_at", "last")
+FAULT = ("at", "hook", "where", "error")
+
 
 @click.group()
 def plugins() -> None:
-    """Plugins: list, info, enable, disable."""
+    """Plugins: list, info, enable, disable, resume."""
 
 
 @plugins.command("list")
@@ -40,8 +43,24 @@ def info(name: str, as_json: bool) -> None:
     found = ask("plugins.info", name=name)
     if as_json:
         show.as_json(found)
+        return
+    show.record(found, [name for name in found if name not in {"ailments", "recent"}])
+    for title, columns in (("ailments", AILMENT), ("recent", FAULT)):
+        if found[title]:
+            click.echo(f"\n{title}")
+            show.table(found[title], columns, "")
+
+
+@plugins.command()
+@click.argument("name")
+@show.json_option
+def resume(name: str, as_json: bool) -> None:
+    """Let a degraded or suspended plugin begin anew, at once."""
+    found = ask("plugins.resume", name=name)
+    if as_json:
+        show.as_json(found)
     else:
-        show.record(found)
+        click.echo(f"{found['name']} is {found['state']}: everything of it is called again")
 
 
 @plugins.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 2_000
 READERS = 4
+CLOSE_S = 5.0
 # A server that is cut off is noticed within seconds, not within TCP's quarter of an hour.
 ALIVE = {
     "connect_timeout": "5",
@@ -84,8 +86,10 @@ class Database:
             ) from error
 
     def close(self) -> None:
-        """Close every connection and thread."""
-        self._threads.shutdown()
+        """Close every connection and thread; one in which a plugin hangs is waited for no longer than ``CLOSE_S``."""
+        closing = threading.Thread(target=self._threads.shutdown, name="arthexis-closing", daemon=True)
+        closing.start()
+        closing.join(CLOSE_S)
         self.engine.dispose()
 
 

@@ -29,7 +29,10 @@ OCPPJ_ERRORS = {
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An action that can be answered: its handler, whose it is, and how its request is decoded."""
+    """An action that can be answered: its handler, whose it is, and how its request is decoded.
+
+    ``label`` names it among the hooks of its plugin.
+    """
 
     plugin: Plugin
     action: Action
@@ -38,6 +41,7 @@ class Ready:
     handler: Callable[..., Awaitable[Any]]
     response: type[msgspec.Struct]
     unrefusable: bool
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +91,6 @@ def _ready(dialect: Dialect, plugin: Plugin, action: Action) -> Ready:
     message = dialect.messages[action.name]
     decode = msgspec.json.Decoder(message.request).decode
     unrefusable = action.name in dialect.protocol.unrefusable
-    return Ready(plugin, action, message, decode, action.handler, message.response, unrefusable)
+    return Ready(
+        plugin, action, message, decode, action.handler, message.response, unrefusable, f"action {action.name}"
+    )

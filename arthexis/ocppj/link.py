@@ -276,7 +276,7 @@ class Link:
                 if isinstance(call, _Fault):
                     wire = await self._refused(ready, frame, call)
                 else:
-                    answer, failure = await host.contain.call(ready.plugin, ready.handler, self.station, call)
+                    answer, failure = await host.contain.answer(ready, self.station, call)
                     wire = self._wire(ready, call, answer, failure)
                     if wire[1] == ANSWERED:
                         if (host.log_messages or frame.repairs) and (call.reply is None or call.reply[1] is not wire):
@@ -306,9 +306,9 @@ class Link:
         elif not self.late and _is_being_cancelled():
             raise error
         elif self.late:
-            error = self.host.contain.late(ready.plugin, ready.action.name)
+            error = self.host.contain.late(ready, ready.action.name)
         else:
-            self.host.contain.count(ready.plugin, error)
+            self.host.contain.count(ready.plugin, error, ready.label)
         if self.host.tells_messages:
             self.host.tell_message(self.station, frame, error)
         return self._failed(ready, frame)
@@ -350,12 +350,12 @@ class Link:
             if call.reply is not None and call.reply[0] is answer:
                 wire = call.reply[1]
             elif type(answer) is not ready.response:
-                failure = self.host.contain.junk(ready.plugin, ready.action.name, answer)
+                failure = self.host.contain.junk(ready, ready.action.name, answer)
             else:
                 try:
                     wire = frames.encode((frames.RESULT, call.record.wire_id, answer))
                 except UNSPEAKABLE as error:
-                    self.host.contain.count(ready.plugin, error)
+                    self.host.contain.count(ready.plugin, error, ready.label)
                     failure = error
         if self.host.tells_messages:
             self.host.tell_message(self.station, call.record, failure)

@@ -31,10 +31,11 @@ from arthexis.contributions import (
     Subscriber,
     Tables,
 )
-from arthexis.plugins.contain import Contain, attempt, collect, told
+from arthexis.plugins.contain import Contain, attempt, collect, kind, told
 from arthexis.plugins.states import Plugin, State
 
-DECIDE_S = 1.0
+DECIDE_S = 0.8
+"""For so long one plugin may think: with what else a decision takes, its station has an answer within a second."""
 DECIDE_TOGETHER_S = 3.0
 
 Implementation = tuple[Plugin, Callable[..., Any]]
@@ -201,6 +202,7 @@ class Deciders:
 
     def __init__(
         self,
+        hook: str,
         contain: Contain,
         implementations: Sequence[Implementation],
         kind: type,
@@ -208,6 +210,7 @@ class Deciders:
         unsound: Callable[[Any], str | None],
     ) -> None:
         """Expect sound answers of ``kind``; a fault answers ``closed`` where that is not None, else passes on."""
+        self._hook = hook
         self._contain = contain
         self._implementations = tuple(implementations)
         self._kind = kind
@@ -225,11 +228,8 @@ class Deciders:
         for plugin, fn in self._implementations:
             if not plugin.standing:
                 continue
-            left = min(DECIDE_S, until - loop.time())
-            answer, error = await self._contain.timed(max(left, 0.0), plugin, fn, *args)
-            if error is None and answer is not None and (wrong := self._wrong(answer)) is not None:
-                error = TypeError(f"answered {wrong}")
-                self._contain.count(plugin, error)
+            left = max(0.0, min(DECIDE_S, until - loop.time()))
+            answer, error = await self._contain.timed(left, plugin, fn, *args, hook=self._hook, unsound=self._wrong)
             if error is not None and self._closed is not None:
                 return self._closed
             if error is None and answer is not None:
@@ -238,6 +238,8 @@ class Deciders:
 
     def _wrong(self, answer: Any) -> str | None:
         """What keeps an answer from being one, or None."""
+        if answer is None:
+            return None
         if not isinstance(answer, self._kind):
-            return f"{type(answer).__name__} instead of {self._kind.__name__}"
+            return f"{kind(answer)} instead of {self._kind.__name__}"
         return self._unsound(answer)

@@ -205,7 +205,7 @@ def _free(host: Host) -> list[tuple[Plugin, Route]]:
     found = []
     for plugin, route in host.composition.routes:
         if route.key in taken or route.place.startswith(f"{API}/control/"):
-            host.contain.count(plugin, PluginError(f"route {route.method} {route.path} is the host's own"))
+            host.contain.count(plugin, PluginError(f"route {route.method} {route.path} is the host's own"), "routes")
         else:
             found.append((plugin, route))
     return found

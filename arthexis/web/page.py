@@ -34,7 +34,7 @@ ul.plugins li { display: grid; grid-template-columns: minmax(0, 21rem) 7rem minm
   padding: 0.45rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
 ul.plugins li:first-child { border-top: 0; }
 .state { font-weight: 600; } .active .state { color: var(--good); }
-.failed .state, .unavailable .state { color: var(--bad); } .degraded .state { color: var(--warn); }
+.failed .state, .unavailable .state { color: var(--bad); } .degraded .state, .suspended .state { color: var(--warn); }
 .cure { display: block; color: var(--soft); }
 details summary { cursor: pointer; color: var(--soft); padding: 0.3rem 0; }
 @media (max-width: 40rem) { ul.plugins li { grid-template-columns: minmax(0, 1fr) auto; }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Struct
@@ -55,11 +56,33 @@ class PluginState(Struct, kw_only=True):
     provenance: Provenance | None
 
 
+class HookAilment(Struct, kw_only=True):
+    """What went wrong in one hook since the node started; ``well`` if it has worked since its last fault."""
+
+    hook: str
+    faults: int
+    well: bool
+    last: str
+    last_at: datetime | None
+    suspended_until: datetime | None
+
+
+class PluginFault(Struct, kw_only=True):
+    """One fault of a plugin: where is ``file:line`` of what raised, empty where nothing is known."""
+
+    at: datetime
+    hook: str
+    error: str
+    where: str
+
+
 class PluginInFull(PluginState, kw_only=True):
-    """A plugin and what it contributes: by kind, and the hooks it implements."""
+    """A plugin and what it contributes, by kind; the hooks it implements, and what went wrong in them."""
 
     offers: dict[str, list[str]]
     implements: list[str]
+    ailments: list[HookAilment]
+    recent: list[PluginFault]
 
 
 async def list_(request: ApiRequest) -> Page[PluginState]:
@@ -73,6 +96,11 @@ async def show(request: ApiRequest) -> PluginInFull:
     return shaped(PluginInFull, await control.plugins_info(request.host, request.params.plugin))
 
 
+async def resume(request: ApiRequest) -> PluginState:
+    """Let a plugin begin anew."""
+    return shaped(PluginState, await control.plugins_resume(request.host, request.params.plugin))
+
+
 ROUTES: Final = (
     Route("GET", "/plugins", list_, "viewer", "List every plugin that is installed", answer=Page[PluginState]),
     Route(
@@ -83,5 +111,16 @@ ROUTES: Final = (
         "Show a plugin and what it contributes",
         params=OfPlugin,
         answer=PluginInFull,
+    ),
+    Route(
+        "POST",
+        "/plugins/{plugin}/resume",
+        resume,
+        "operator",
+        "Let a degraded or suspended plugin begin anew",
+        "Whatever was suspended is called again at once.",
+        params=OfPlugin,
+        answer=PluginState,
+        conflicts=True,
     ),
 )

@@ -11,7 +11,6 @@ from aiohttp import web
 from arthexis.contributions import Answer, ApiRequest, Route
 from arthexis.errors import ArthexisError, PluginError, Unavailable
 from arthexis.host import Host
-from arthexis.plugins.contain import outcome
 from arthexis.plugins.states import Plugin
 from arthexis.web.access import NOBODY, Door
 from arthexis.web.api import reading
@@ -42,19 +41,24 @@ def served(host: Host, door: Door, route: Route, work: Work) -> Handler:
 def contained(host: Host, plugin: Plugin, route: Route) -> Work:
     """A plugin's handler: what it refuses is answered as such, any other fault is counted as its own."""
     usual, handler = min(route.statuses), host.context(plugin).fitted(route.handler)
+    label, timeout_s = f"route {route.method} {route.path}", route.timeout_s
 
-    async def answer(request: ApiRequest) -> web.StreamResponse:
-        return answered(await handler(request), usual)
+    async def answer(request: ApiRequest) -> web.StreamResponse | Exception:
+        try:
+            return answered(await handler(request), usual)
+        except (ArthexisError, web.HTTPException) as said:
+            return said  # on purpose: an answer like any other
 
     async def work(request: ApiRequest) -> web.StreamResponse:
         if not plugin.standing:
             raise Unavailable(f"plugin {plugin.name} failed", cure=f"arthexis plugins info {plugin.name}")
-        response, error = await outcome(answer, request)
-        if response is not None:
-            return response
-        if isinstance(error, (ArthexisError, web.HTTPException)):
+        found, error = await host.contain.timed(timeout_s, plugin, answer, request, hook=label)
+        if isinstance(found, Exception):
+            raise found
+        if found is not None:
+            return found
+        if isinstance(error, ArthexisError):
             raise error
-        host.contain.count(plugin, error or TypeError("no answer"))
         raise PluginError(
             f"plugin {plugin.name} could not answer",
             place=f"plugin {plugin.name}",

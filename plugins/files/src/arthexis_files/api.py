@@ -369,6 +369,7 @@ ROUTES: Final = (
         "With `sha256`, content of another hash is refused.",
         params=NewFile,
         answer=File,
+        timeout_s=None,
         statuses={201: "Kept"},
         conflicts=True,
         topic=_F,
@@ -398,6 +399,7 @@ ROUTES: Final = (
         "Get a file's content",
         params=OfFile,
         media="application/octet-stream",
+        timeout_s=None,
         topic=_F,
     ),
     Route(
@@ -454,7 +456,7 @@ ROUTES: Final = (
             (cancel, "Cancel a deployment"),
         )
     ),
-    Route("GET", PUBLIC, fetch, public=True),
-    Route("PUT", PUBLIC, bring, public=True),
-    Route("POST", PUBLIC, bring, public=True),
+    Route("GET", PUBLIC, fetch, public=True, timeout_s=None),
+    Route("PUT", PUBLIC, bring, public=True, timeout_s=None),
+    Route("POST", PUBLIC, bring, public=True, timeout_s=None),
 )

@@ -19,7 +19,6 @@ from arthexis_ocpp16.tables import DATA_TRANSFER
 HANDLER_S = 5.0
 RECEIVED = "data_transfer.received"
 UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
-UNWRITABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +85,32 @@ def _table(transfers: Iterable[tuple[Any, Transfer]]) -> dict[str, dict[str | No
 
 async def _handled(station: Station, call: Call[DataTransfer], offer: Offer) -> DataTransferAnswer:
     """Run a vendor's handler: an exception, 5 s, or an answer that nobody can write is Rejected and counted."""
-    plugin, contain = offer.plugin, call.host.contain
+    plugin, transfer = offer
     of = call.host.context(plugin)
     context = TransferContext(of.config, of.journal, of.log, of.clock, of.host, plugin, call)
     if not plugin.standing:
         context.log.warning("DataTransfer of %s is rejected: the plugin failed: %s", station.id, plugin.reason)
         return DataTransferAnswer("Rejected")
-    answer, failure = await contain.timed(HANDLER_S, plugin, _asked, offer.transfer, station, context)
-    if failure is not None:
-        return DataTransferAnswer("Rejected")
-    try:
-        return _said(answer, call.host.settings.stations.max_frame_bytes)
-    except UNWRITABLE as problem:
-        contain.count(plugin, problem)
-        return DataTransferAnswer("Rejected")
+    label = f"data transfer {transfer.vendor_id}/{transfer.message_id or '*'}"
+    answer, failure = await call.host.contain.timed(HANDLER_S, plugin, _asked, transfer, station, context, hook=label)
+    return answer if failure is None and answer is not None else DataTransferAnswer("Rejected")
 
 
-async def _asked(transfer: Transfer, station: Station, context: TransferContext) -> Any:
-    """What a handler, sync or async, makes of the data; a ``Reject`` that it raises is an answer, not a fault."""
+async def _asked(transfer: Transfer, station: Station, context: TransferContext) -> DataTransferAnswer:
+    """What a handler, sync or async, makes of the data; a ``Reject`` that it raises is an answer, not a fault.
+
+    Raises for an answer that nobody can write.
+    """
+    most_bytes = context.host.settings.stations.max_frame_bytes
     try:
         data = _decoded(transfer, given(context.call.payload.data))
     except UNDECODABLE as wrong:
-        return _not_decoded(transfer, station, context, wrong)
+        return _said(_not_decoded(transfer, station, context, wrong), most_bytes)
     try:
         answer = context.host.context(context.plugin).fitted(transfer.handler, 2, context)(station, data)
-        return await answer if inspect.isawaitable(answer) else answer
+        return _said(await answer if inspect.isawaitable(answer) else answer, most_bytes)
     except Reject as rejected:
-        return rejected
+        return _said(rejected, most_bytes)
 
 
 def _not_decoded(transfer: Transfer, station: Station, context: TransferContext, wrong: Exception) -> Reject:
@@ -137,7 +135,7 @@ def _decoded(transfer: Transfer, data: str | None) -> Any:
 
 
 def _said(answer: Any, most_bytes: int) -> DataTransferAnswer:
-    """An answer with its data: None for none, text verbatim, anything else as JSON text; raises ``UNWRITABLE``."""
+    """An answer with its data: None for none, text verbatim, anything else as JSON text; raises where it cannot."""
     status, value = ("Rejected", answer.data) if isinstance(answer, Reject) else ("Accepted", answer)
     if value is None:
         return DataTransferAnswer(status)  # type: ignore[arg-type]
