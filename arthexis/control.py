@@ -168,7 +168,7 @@ async def plugins_resume(host: Host, name: str) -> dict[str, Any]:
         raise DomainError(said, place="plugins resume", cure=plugin.cure or "Only a plugin that runs can be resumed")
     host.contain.resume(plugin)
     host.jobs.wake()
-    return plugin.to_dict()
+    return {**plugin.to_dict(), "provenance": (await _provenances([plugin])).get(plugin.distribution)}
 
 
 def _one_plugin(host: Host, name: str) -> Plugin:
