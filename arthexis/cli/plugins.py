@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from arthexis.cli import show
+from arthexis.cli import authors, show
 from arthexis.cli.node_access import ask, configuration
 from arthexis.errors import NotFound, PluginError
 from arthexis.plugins.discover import discover
@@ -18,6 +18,9 @@ from arthexis.plugins.states import Plugin
 @click.group()
 def plugins() -> None:
     """Plugins: list, info, enable, disable."""
+
+
+plugins.add_command(authors.new)
 
 
 @plugins.command("list")
