@@ -58,9 +58,13 @@ async def test_a_plugin_that_is_not_there_tests_nothing(tmp_path: Path) -> None:
 async def test_a_contained_fault_fails_the_test_with_what_was_raised(installed, tmp_path: Path) -> None:
     told = "raise LookupError('no price')"
     acme = installed(f"from arthexis import hookimpl\n@hookimpl\nasync def on_booted(event):\n    {told}\n")
-    with pytest.raises(AssertionError, match="acme: LookupError: no price") as failed:
+
+    async def boot() -> None:
         async with node(tmp_path, plugins=["arthexis-ocpp16:*", acme.pattern]) as running:
             async with wire(running.station_url("CP-1")) as station:
                 await station.boot()
             await running.settle()
+
+    with pytest.raises(AssertionError, match="acme: LookupError: no price") as failed:
+        await boot()
     assert isinstance(failed.value.__cause__, LookupError)

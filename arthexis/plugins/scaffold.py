@@ -145,7 +145,7 @@ def _checked(name: str) -> str:
 def _refuse_taken(names: Names, chosen: Skeleton, commands: Collection[str]) -> None:
     """Raise ``PluginError`` where the name means something on this machine already."""
     rivals = [plugin.full_name for plugin in discover() if plugin.name == names.plugin]
-    rivals += [f"the role {point.name} of {owner}" for point, owner, _ in _roles(chosen) if point.name == names.plugin]
+    rivals += [f"the role {point.name} of {owner}" for point, owner, *_ in _roles(chosen) if point.name == names.plugin]
     rivals += [f"the distribution {names.distribution}"] if _installed(names.distribution) else []
     if "register_commands" in chosen.facts["hooks"] and names.plugin in commands:
         rivals.append(f"the command arthexis {names.plugin}")

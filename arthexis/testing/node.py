@@ -20,8 +20,10 @@ from arthexis.db import events
 from arthexis.db.events import Event
 from arthexis.errors import PluginError
 from arthexis.host import Host
-from arthexis.plugins.compose import checked, matching
+from arthexis.lifespans import context_of
+from arthexis.plugins.patterns import checked, matching
 from arthexis.plugins.states import Plugin, State
+from arthexis.services import Notification
 
 SETTLE_S = 5.0
 
@@ -68,6 +70,15 @@ class Node:
         if command.returncode != 0:
             raise AssertionError(f"arthexis {' '.join(arguments)} ended with {command.returncode}:\n{out}{err}")
         return out
+
+    async def notify(self, notifier: str, text: str, **members: Any) -> None:
+        """Hand a notifier a ``Notification`` (``members`` are its other ones), as rules do; raises what it raises."""
+        for plugin, found in self.host.composition.contributions.get("register_notifiers", ()):
+            if found.name == notifier:
+                told = Notification(text, **{"at": self.host.clock.now(), **members})
+                await context_of(self.host, plugin).fitted(found.handler)(told)
+                return
+        raise LookupError(f"no plugin of the node brings a notifier {notifier}")
 
     def plugin(self, name: str) -> Plugin:
         """The plugin of this name (or ``distribution:name``); raises ``LookupError``."""
@@ -123,8 +134,7 @@ async def node(
     """Run a node on ``plugins`` (patterns ``distribution:name``) with the sections of ``config``, until the block ends.
 
     Its role is ``bare`` unless ``config`` names one. Raises ``ArthexisError`` where it cannot run or no plugin that is
-    installed is meant by one of ``plugins``, and
-    ``AssertionError`` at the end for contained faults that the test did not take.
+    installed is meant by one of ``plugins``; ``AssertionError`` at the end for contained faults that no test took.
     """
     options = Options(
         config=_written(home / "arthexis.toml", _sections(plugins, config or {})),
