@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from arthexis.charging import keys, messages, stations
 from arthexis.charging.decisions import Admission, Authorization, ConnectionRequest, Registration, unsound
+from arthexis.charging.ids import folded
 from arthexis.charging.receipts import Receipt
 from arthexis.charging.station import Station
 from arthexis.clock import Clock
@@ -305,9 +306,17 @@ class Host:
         """The open sockets by case-folded identity."""
         return self.gate.links
 
-    def service(self, interface: type[S]) -> S | None:
-        """The implementation of an interface of ``arthexis.services``, or None if no plugin offers one."""
-        return self._services.get(interface)  # type: ignore[return-value]
+    def service(self, interface: Callable[..., S]) -> S | None:
+        """The implementation of an interface of ``arthexis.services``, or None if no plugin offers one.
+
+        (An interface is a Protocol class; ``type[S]`` would have mypy refuse those.)
+        """
+        return self._services.get(interface)  # type: ignore[call-overload, no-any-return]
+
+    def connected(self, identity: str) -> Station | None:
+        """The station of this identity, whatever its case, while it is connected; None while it is not."""
+        link = self.links.get(folded(identity))
+        return link.station if link is not None else None
 
     def context(self, plugin: Plugin) -> Context:
         """What handlers of a plugin get: its settings, this node, the journal, the clock and a logger."""

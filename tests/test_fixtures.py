@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from arthexis_simulator import Station
 
-from arthexis.testing import Node, plugin
+from arthexis.errors import PluginError
+from arthexis.testing import Node, node, plugin, wire
 
 pytestmark = pytest.mark.plugins("arthexis-ocpp16:*")
 
@@ -27,3 +30,41 @@ def test_without_the_simulator_the_fixture_names_the_cure(monkeypatch: pytest.Mo
     monkeypatch.setattr(plugin, "find_spec", lambda _name: None)
     with pytest.raises(pytest.fail.Exception, match=r"pip install 'arthexis-host\[testing\]'"):
         plugin._simulator()
+
+
+async def test_a_station_is_found_while_it_is_connected(station: Station, host: Node) -> None:
+    await station.boot()
+    found = host.host.connected("cp-1")
+    assert found is not None
+    assert found.id == "CP-1"
+    await station.disconnect()
+    await host.settle()
+    assert host.host.connected("CP-1") is None
+
+
+async def test_a_command_is_typed_beside_the_node(station: Station, host: Node) -> None:
+    await station.boot()
+    assert "CP-1" in await host.run("stations", "list")
+    with pytest.raises(AssertionError, match="Did you mean"):
+        await host.run("statons")
+
+
+async def test_a_plugin_that_is_not_there_tests_nothing(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=r"Did you mean arthexis-ocpp16:ocpp16.heartbeat\?"):
+        async with node(tmp_path, plugins=["arthexis-ocpp16:ocpp16.hartbeat"]):
+            pytest.fail("it runs")
+
+
+async def test_a_contained_fault_fails_the_test_with_what_was_raised(installed, tmp_path: Path) -> None:
+    told = "raise LookupError('no price')"
+    acme = installed(f"from arthexis import hookimpl\n@hookimpl\nasync def on_booted(event):\n    {told}\n")
+
+    async def boot() -> None:
+        async with node(tmp_path, plugins=["arthexis-ocpp16:*", acme.pattern]) as running:
+            async with wire(running.station_url("CP-1")) as station:
+                await station.boot()
+            await running.settle()
+
+    with pytest.raises(AssertionError, match="acme: LookupError: no price") as failed:
+        await boot()
+    assert isinstance(failed.value.__cause__, LookupError)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from arthexis.cli import show
+from arthexis.cli import authors, show
 from arthexis.cli.node_access import ask, configuration
 from arthexis.errors import NotFound, PluginError
 from arthexis.plugins.discover import discover
@@ -21,6 +21,9 @@ FAULT = ("at", "hook", "where", "error")
 @click.group()
 def plugins() -> None:
     """Plugins: list, info, enable, disable, resume."""
+
+
+plugins.add_command(authors.new)
 
 
 @plugins.command("list")

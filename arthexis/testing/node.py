@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
+import os
+import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,8 +18,12 @@ from arthexis.assembly import Options, assemble
 from arthexis.clock import Clock
 from arthexis.db import events
 from arthexis.db.events import Event
+from arthexis.errors import PluginError
 from arthexis.host import Host
+from arthexis.lifespans import context_of
+from arthexis.plugins.patterns import checked, matching
 from arthexis.plugins.states import Plugin, State
+from arthexis.services import Notification
 
 SETTLE_S = 5.0
 
@@ -45,6 +52,33 @@ class Node:
     async def ask(self, request: str, **parameters: Any) -> Any:
         """Answer a request as ``arthexis`` commands do, e.g. ``ask("stations.list")``; raises ``ArthexisError``."""
         return await control.ask(self.host, request, parameters)
+
+    async def run(self, *arguments: str) -> str:
+        """Type ``arthexis`` and these words beside this node, as a process of its own; what it printed.
+
+        Raises ``AssertionError`` with what it said where it ended with another status than 0.
+        """
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ARTHEXIS")}
+        command = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "arthexis", *arguments),
+            env={**kept, "ARTHEXIS_HOME": str(self.host.home), "PYTHONUTF8": "1"},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = (text.decode("utf-8", "replace").replace("\r\n", "\n") for text in await command.communicate())
+        if command.returncode != 0:
+            raise AssertionError(f"arthexis {' '.join(arguments)} ended with {command.returncode}:\n{out}{err}")
+        return out
+
+    async def notify(self, notifier: str, text: str, **members: Any) -> None:
+        """Hand a notifier a ``Notification`` (``members`` are its other ones), as rules do; raises what it raises."""
+        for plugin, found in self.host.composition.contributions.get("register_notifiers", ()):
+            if found.name == notifier:
+                told = Notification(text, **{"at": self.host.clock.now(), **members})
+                await context_of(self.host, plugin).fitted(found.handler)(told)
+                return
+        raise LookupError(f"no plugin of the node brings a notifier {notifier}")
 
     def plugin(self, name: str) -> Plugin:
         """The plugin of this name (or ``distribution:name``); raises ``LookupError``."""
@@ -81,7 +115,8 @@ class Node:
         told = [f"{plugin.name} failed at {plugin.stage}: {plugin.reason}" for plugin in failed]
         told += [f"{plugin.name}: {type(error).__name__}: {error}" for plugin, error in self.host.contain.faults]
         if told:
-            raise AssertionError("the node contained faults of plugins:\n  " + "\n  ".join(told))
+            first = next((error for _, error in self.host.contain.faults), None)
+            raise AssertionError("the node contained faults of plugins:\n  " + "\n  ".join(told)) from first
 
 
 @asynccontextmanager
@@ -98,8 +133,8 @@ async def node(
 ) -> AsyncIterator[Node]:
     """Run a node on ``plugins`` (patterns ``distribution:name``) with the sections of ``config``, until the block ends.
 
-    Its role is ``bare`` unless ``config`` names one. Raises ``ArthexisError`` where it cannot run, and
-    ``AssertionError`` at the end for contained faults that the test did not take.
+    Its role is ``bare`` unless ``config`` names one. Raises ``ArthexisError`` where it cannot run or no plugin that is
+    installed is meant by one of ``plugins``; ``AssertionError`` at the end for contained faults that no test took.
     """
     options = Options(
         config=_written(home / "arthexis.toml", _sections(plugins, config or {})),
@@ -110,9 +145,20 @@ async def node(
         admit_pending_minutes=admit_pending_minutes,
     )
     running = Node(assemble(options, clock))
+    _refuse_missing(running.host, plugins)
     async with server.running(running.host, running.stopping.set):
         yield running
     running.check()
+
+
+def _refuse_missing(host: Host, patterns: Iterable[str]) -> None:
+    """Raise ``PluginError`` for a plugin that the test names and that is not there: it would test nothing."""
+    installed = [plugin.full_name for plugin in host.composition.plugins]
+    for pattern in patterns:
+        if not any(matching(plugin, [checked(pattern, "plugins")]) for plugin in host.composition.plugins):
+            close = difflib.get_close_matches(pattern, installed, 1)
+            cure = f"Did you mean {close[0]}?" if close else f"Run: pip install {pattern.partition(':')[0]}"
+            raise PluginError(f"no installed plugin is meant by {pattern}", place="the node of a test", cure=cure)
 
 
 def _written(path: Path, sections: Mapping[str, Any]) -> Path:

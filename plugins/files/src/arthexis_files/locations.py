@@ -21,7 +21,7 @@ def offered(settings: Settings, url: str) -> list[str]:
 
 def spoken(ctx: Context, db: Connection, station_id: int) -> list[str] | None:
     """The schemes that a station says to speak, in lower case; None where it never said."""
-    known = ctx.host.service(StationConfiguration)  # type: ignore[type-abstract]
+    known = ctx.host.service(StationConfiguration)
     told = known.value(db, station_id, KEY) if known is not None else None
     words = [word.strip().lower() for word in re.split(r"[,;\s]+", told or "") if word.strip()]
     return words or None

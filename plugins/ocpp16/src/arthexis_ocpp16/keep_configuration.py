@@ -46,9 +46,13 @@ Value = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$", description="
 class Settings(Struct, forbid_unknown_fields=True):
     """What is done after a station's boot; by itself nothing is."""
 
-    read_after_boot: bool = False
-    apply_after_boot: bool = False
-    grace_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
+    read_after_boot: Annotated[bool, Meta(description="Read a station's configuration after each accepted boot")] = (
+        False
+    )
+    apply_after_boot: Annotated[
+        bool, Meta(description="And change what is not as it is wanted, where something is wanted")
+    ] = False
+    grace_s: Annotated[float, Meta(ge=0, le=86_400, description="Seconds between the boot and that")] = 30.0
 
 
 class OfStation(Struct, kw_only=True, forbid_unknown_fields=True):

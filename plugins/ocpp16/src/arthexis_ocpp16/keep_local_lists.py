@@ -43,10 +43,10 @@ Identity = Annotated[str, Meta(min_length=1, max_length=48, pattern=r"^[^\x00]*$
 class Settings(Struct, forbid_unknown_fields=True):
     """Whether lists are kept up to date by themselves: after a boot, after tags changed, and looked at regularly."""
 
-    sync: bool = False
-    debounce_s: Annotated[float, Meta(ge=0, le=3600)] = 10.0
-    grace_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
-    entries_at_once: Annotated[int, Meta(ge=1, le=10_000)] = AT_ONCE
+    sync: Annotated[bool, Meta(description="Keep the stations' lists up to date without being asked")] = False
+    debounce_s: Annotated[float, Meta(ge=0, le=3600, description="Seconds of peace after tags changed")] = 10.0
+    grace_s: Annotated[float, Meta(ge=0, le=86_400, description="Seconds between a boot and its list")] = 30.0
+    entries_at_once: Annotated[int, Meta(ge=1, le=10_000, description="Entries in one message at most")] = AT_ONCE
 
 
 class OfStation(Struct, kw_only=True, forbid_unknown_fields=True):

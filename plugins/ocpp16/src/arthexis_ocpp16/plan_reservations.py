@@ -35,7 +35,9 @@ Text = r"^[^\x00]*$"
 class Settings(Struct, forbid_unknown_fields=True):
     """How long before its start a station is asked to keep a connector; from then on it is kept."""
 
-    lead_s: Annotated[float, Meta(ge=0, le=86_400)] = 300.0
+    lead_s: Annotated[
+        float, Meta(ge=0, le=86_400, description="Seconds before its start a station is asked to keep a connector")
+    ] = 300.0
 
 
 class NewReservation(Struct, kw_only=True, forbid_unknown_fields=True):
