@@ -38,7 +38,8 @@ echo "== mypy"
 echo "== layers"
 "$bin/lint-imports" --no-cache >"$log" 2>&1 || { cat "$log"; exit 1; }
 echo "== pytest"
-{ "$PYTHON" -m pytest -q -p no:cacheprovider 2>&1 && : >"$log.passed"; } | tee "$log"
+# Two at a time, a file each: most tests wait for sockets, processes and disks.
+{ "$PYTHON" -m pytest -q -p no:cacheprovider -n 2 --dist loadfile --no-loadscope-reorder 2>&1 && : >"$log.passed"; } | tee "$log"
 [ -e "$log.passed" ] || exit 1 # the status of a pipe is tee's
 if [ "$fast" != --fast ]; then
     echo "== benchmarks"
