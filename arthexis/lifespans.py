@@ -219,6 +219,7 @@ class Lifespans:
             if error is None:
                 self._opened.append(held)
                 plugin.climb(State.ACTIVE)
+                host.contain.stand(plugin)
                 return True
         return self._not_opened(plugin, error)
 

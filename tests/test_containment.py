@@ -195,3 +195,270 @@ UPGRADE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Protocol": "ocpp1.6",
 }
+
+
+async def test_suspension_loses_no_money(installed: Any, tmp_path: Path) -> None:
+    """An action is tried for ever: nobody else could answer, and a station gives a transaction up after some tries."""
+    async with _running(installed, tmp_path, LISTENER + REPLACED, config=NO_START) as running:
+        acme = running.plugin("acme")
+        await _comes_and_goes(running, TIMES)
+        assert acme.state is State.SUSPENDED
+        async with wire(running.station_url("CP-1")) as cp:
+            await cp.boot()
+            for _ in range(2 * TIMES):
+                assert await cp.error("StartTransaction", START) == "InternalError"
+            acme.module.money = True
+            answer = await cp.result("StartTransaction", START)
+        assert answer["transactionId"] == 7
+        logged = await running.ask("messages.list", station="CP-1")
+        assert sum(row["action"] == "StartTransaction" for row in logged) == 2 * TIMES + 1
+        running.faults()
+
+
+NO_START = {"node": {"disable": ["arthexis-ocpp16:ocpp16.start_transaction"]}}
+REPLACED = """
+from arthexis import Action
+money = False
+async def start(station, call):
+    if not money:
+        raise RuntimeError("no till")
+    from arthexis_ocpp16.messages import IdTagInfo
+    return call.answer(transaction_id=7, id_tag_info=IdTagInfo(status="Accepted"))
+@hookimpl
+def register_actions():
+    yield Action("StartTransaction", start)
+"""
+
+
+async def test_a_call_that_heeds_no_cancellation_is_not_made_without_end(installed: Any, tmp_path: Path) -> None:
+    deaf = """
+import asyncio
+from arthexis import hookimpl
+asked, done = 0, False
+@hookimpl
+async def decide_authorization(station, id_tag, starting):
+    global asked
+    asked += 1
+    while not done:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+"""
+    async with _running(installed, tmp_path, deaf) as running:
+        acme = running.plugin("acme").module
+        station = await running.host.database.read(lambda _: None)
+        plugin, contain = running.plugin("acme"), running.host.contain
+        for _ in range(25):
+            _, error = await contain.timed(0.0, plugin, acme.decide_authorization, station, "TAG", True)
+            assert isinstance(error, TimeoutError)
+        assert acme.asked <= 21
+        acme.done = True
+        for task in asyncio.all_tasks():
+            if task.get_name().startswith("acme: "):
+                task.cancel()
+        await asyncio.sleep(0.05)
+        assert plugin.ailments["decide_authorization"].left == 0
+        running.faults()
+
+
+# ---------------------------------------------------------------------- who blocks
+
+BLOCKS = """
+import time
+from arthexis import Registration, Route, hookimpl
+@hookimpl
+async def decide_boot(station, boot):
+    if boot.charge_point_model == "Heavy":
+        time.sleep(1.2)
+def _slow(db):
+    time.sleep(1.2)
+async def write(request):
+    await request.host.journal.write(_slow)
+    return {}
+@hookimpl
+def register_routes():
+    yield Route("POST", "/acme/slow", write, "viewer")
+"""
+
+
+async def test_who_blocks_the_loop_is_named_with_file_and_line(
+    installed: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with _running(installed, tmp_path, BLOCKS) as running, wire(running.station_url("CP-1")) as cp:
+        await cp.boot(model="Heavy")
+        await asyncio.sleep(0.05)
+        acme = running.plugin("acme")
+        assert acme.state is State.DEGRADED
+        assert acme.reason.startswith("TimeoutError: blocked the event loop for 1.")
+        assert acme.reason.endswith(" s in acme.py:7 (decide_boot)")
+        assert list(acme.ailments) == ["decide_boot"]
+        named = [r.getMessage() for r in caplog.records if r.name == "arthexis.watchdog"]
+        assert named[0].startswith("plugin acme blocks the event loop in acme.py:7 (decide_boot) for 0.")
+        assert "arthexis plugins disable acme:acme" in named[0]
+        assert [str(error) for _, error in running.faults()] == [acme.reason.removeprefix("TimeoutError: ")]
+
+
+async def test_a_journal_function_that_blocks_is_its_plugins(installed: Any, tmp_path: Path) -> None:
+    async with _running(installed, tmp_path, BLOCKS) as running, ClientSession() as web:
+        assert (await web.post(f"{running.url}/api/v1/acme/slow")).status == 200
+        await asyncio.sleep(0.05)
+        assert running.plugin("acme").reason.endswith("in acme.py:9 (_slow)")
+        running.faults()
+
+
+async def test_a_lifespan_that_blocks_is_named(installed: Any, tmp_path: Path) -> None:
+    source = """
+import time
+from contextlib import asynccontextmanager
+from arthexis import hookimpl
+@hookimpl
+@asynccontextmanager
+async def lifespan(ctx):
+    time.sleep(1.2)
+    yield
+"""
+    async with _running(installed, tmp_path, source) as running:
+        assert [str(error).rpartition(" in ")[2] for _, error in running.faults()] == ["acme.py:8 (lifespan)"]
+        assert running.plugin("acme").recent[0].hook == "event loop"
+        assert running.plugin("acme").state is State.DEGRADED
+
+
+async def test_a_loop_that_only_waits_blames_nobody(installed: Any, tmp_path: Path) -> None:
+    waits = """
+import asyncio
+from arthexis import hookimpl
+@hookimpl
+async def decide_boot(station, boot):
+    for _ in range(70):
+        await asyncio.sleep(0.01)
+"""
+    async with _running(installed, tmp_path, waits) as running, wire(running.station_url("CP-1")) as cp:
+        await cp.boot()
+        assert running.faults() == []
+
+
+# ---------------------------------------------------------------------- junk, and what gets past
+
+JUNK = """
+from arthexis import Diagnosis, Finding, Operation, Route, hookimpl
+class Rude(Exception):
+    def __str__(self):
+        raise SystemExit("never read me")
+    __repr__ = __str__
+def look(db, station):
+    yield "it is the moon"
+async def prepare(asked):
+    return ["no", "mapping"]
+async def raises(request):
+    raise Rude
+async def odd(request):
+    return object()
+@hookimpl
+def register_diagnoses():
+    yield Diagnosis("acme.moon", look)
+@hookimpl
+def register_operations():
+    yield Operation("ClearCache", "Clear", prepare=prepare)
+@hookimpl
+def register_routes():
+    yield Route("GET", "/acme/rude", raises, "viewer")
+    yield Route("GET", "/acme/odd", odd, "viewer")
+"""
+
+
+async def test_junk_of_every_handler_is_told_apart_by_hook(installed: Any, tmp_path: Path) -> None:
+    config = {"node": {"disable": ["arthexis-ocpp16:ocpp16.clear_cache"]}}
+    async with _running(installed, tmp_path, JUNK, config=config) as running, ClientSession() as web:
+        async with wire(running.station_url("CP-1")) as cp:
+            await cp.boot()
+        await running.ask("stations.why", station="CP-1")
+        with pytest.raises(Exception, match="instead of members of the payload"):
+            await running.ask("operations.send", station="CP-1", action="ClearCache", payload={})
+        for path in ("rude", "odd"):
+            async with web.get(f"{running.url}/api/v1/acme/{path}") as answer:
+                assert answer.status == 500
+                assert "plugin acme could not answer" in await answer.text()
+        info = await running.ask("plugins.info", name="acme")
+        assert {ailment["hook"]: ailment["last"] for ailment in info["ailments"]} == {
+            "diagnosis acme.moon": "TypeError: yielded str instead of Finding",
+            "operation ClearCache": "TypeError: answered list instead of members of the payload",
+            "route GET /acme/rude": "Rude: (its text cannot be read)",
+            "route GET /acme/odd": "TypeError: Encoding objects of type object is unsupported",
+        }
+        assert [fault["hook"] for fault in info["recent"]][-1] == "route GET /acme/odd"
+        assert info["recent"][2]["where"] == "acme.py:12"
+        running.faults()
+
+
+async def test_a_task_past_the_node_is_counted_too(installed: Any, tmp_path: Path) -> None:
+    stray = """
+import asyncio
+from arthexis import hookimpl
+async def _stray():
+    raise RuntimeError("nobody waits for me")
+@hookimpl
+async def decide_boot(station, boot):
+    asyncio.create_task(_stray())
+"""
+    async with _running(installed, tmp_path, stray) as running, wire(running.station_url("CP-1")) as cp:
+        await cp.boot()
+        import gc
+
+        gc.collect()
+        await asyncio.sleep(0.05)
+        assert [(p, str(e)) for p, e in running.faults()] == [("acme", "nobody waits for me")]
+        assert list(running.plugin("acme").ailments) == ["task of its own"]
+
+
+async def test_the_loops_exception_handler_stays_the_nodes(installed: Any, tmp_path: Path) -> None:
+    source = """
+import asyncio
+from contextlib import asynccontextmanager
+from arthexis import hookimpl
+@hookimpl
+@asynccontextmanager
+async def lifespan(ctx):
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    yield
+"""
+    async with _running(installed, tmp_path, source) as running:
+        assert running.host.loop.get_exception_handler() == running.host.unheard
+        assert "changed the event loop's exception handler" in str(running.faults()[0][1])
+
+
+async def test_a_diagnosis_that_hangs_holds_up_nothing_else(installed: Any, tmp_path: Path) -> None:
+    source = """
+import time
+from arthexis import Diagnosis, hookimpl
+def look(db, station):
+    time.sleep(4)
+    yield
+@hookimpl
+def register_diagnoses():
+    yield Diagnosis("acme.slow", look)
+"""
+    async with _running(installed, tmp_path, source) as running, wire(running.station_url("CP-1")) as cp:
+        await cp.boot()
+        asked = [asyncio.create_task(running.ask("stations.why", station="CP-1")) for _ in range(6)]
+        await asyncio.sleep(0.3)
+        async with asyncio.timeout(1):
+            assert (await running.ask("stations.list"))[0]["identity"] == "CP-1"
+        await asyncio.gather(*asked)
+        assert {str(error) for _, error in running.faults()} == {"no answer within 2 s"}
+
+
+async def test_who_waited_while_another_blocked_the_loop_gets_the_time_again(installed: Any, tmp_path: Path) -> None:
+    source = """
+import asyncio, time
+from arthexis import Registration, hookimpl
+@hookimpl
+async def decide_boot(station, boot):
+    asyncio.get_running_loop().call_later(0.1, time.sleep, 1.0)
+    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.2)
+    return Registration("Pending")
+"""
+    async with _running(installed, tmp_path, source) as running, wire(running.station_url("CP-1")) as cp:
+        assert (await cp.boot())["status"] == "Pending"
+        assert running.faults() == []

@@ -50,7 +50,7 @@ TABLE: dict[str, tuple[str, str | None, str, str]] = {
     "zoo.hangs_in_decision": (
         "degraded",
         None,
-        "TimeoutError: no answer within 1 s",
+        "TimeoutError: no answer within 0.8 s",
         "Run: arthexis plugins info zoo.hangs_in_decision",
     ),
     "zoo.hangs_in_lifespan": ("failed", "active", "its start failed: no start within 1 s", OFF),
@@ -162,6 +162,71 @@ TABLE: dict[str, tuple[str, str | None, str, str]] = {
         "Plugin 'zoo-wrong-signature:zoo.wrong_signature' for hook 'decide_boot'",
         HOOKS,
     ),
+    "zoo.blocks_the_loop": (
+        "degraded",
+        None,
+        "TimeoutError: blocked the event loop for 1.",
+        "Run: arthexis plugins info zoo.blocks_the_loop",
+    ),
+    "zoo.endless_register": (
+        "failed",
+        "registered",
+        "register_routes: ValueError: yields without end (more than 10000)",
+        OFF,
+    ),
+    "zoo.exits_at_exit": ("active", None, "", ""),
+    "zoo.exits_in_task": (
+        "degraded",
+        None,
+        "SystemExit: I leave and take you with me",
+        "Run: arthexis plugins info zoo.exits_in_task",
+    ),
+    "zoo.hostile_names": ("failed", "registered", "register_data_transfers: TypeError: vendor_id must be text", OFF),
+    "zoo.huge_reason": ("unavailable", None, "why why why", "because because"),
+    "zoo.interrupts_in_listener": (
+        "degraded",
+        None,
+        "KeyboardInterrupt: enough",
+        "Run: arthexis plugins info zoo.interrupts_in_listener",
+    ),
+    "zoo.junk_data_transfer": (
+        "degraded",
+        None,
+        "TypeError: Encoding objects of type object is unsupported",
+        "Run: arthexis plugins info zoo.junk_data_transfer",
+    ),
+    "zoo.leaves_threads": ("active", None, "", ""),
+    "zoo.raises_each_time": (
+        "suspended",
+        None,
+        "failed again and again: ConnectionError: the line is dead",
+        "Mend it and run: arthexis plugins resume zoo.raises_each_time",
+    ),
+    "zoo.raises_group": (
+        "degraded",
+        None,
+        "BaseExceptionGroup: all at once (3 sub-exceptions)",
+        "Run: arthexis plugins info zoo.raises_group",
+    ),
+    "zoo.recovers": ("degraded", None, "ConnectionError: not yet", "Run: arthexis plugins info zoo.recovers"),
+    "zoo.swallows_cancellation": (
+        "degraded",
+        None,
+        "TimeoutError: no answer within 5 s",
+        "Run: arthexis plugins info zoo.swallows_cancellation",
+    ),
+    "zoo.takes_exception_handler": (
+        "degraded",
+        None,
+        "PluginError: it changed the event loop's exception handler",
+        "Run: arthexis plugins info zoo.takes_exception_handler",
+    ),
+    "zoo.unspeakable_error": (
+        "degraded",
+        None,
+        "Unspeakable: (its text cannot be read)",
+        "Run: arthexis plugins info zoo.unspeakable_error",
+    ),
     "zoo.yields_junk": ("failed", "registered", "register_actions: TypeError: yielded str instead of Action", OFF),
     "ocpp16.heartbeat": (
         "failed",
@@ -180,7 +245,7 @@ def zoo(arthexis: Any, site: Any) -> Any:
     ]
     off = [f"arthexis-ocpp16:ocpp16.{name}_status_notification" for name in ("firmware", "diagnostics")]
     arthexis.write(
-        f"[node]\nenable = {enabled!r}\ndisable = {off!r}\nplugin_timeout_s = 1.0\n"
+        f"[node]\nenable = {enabled!r}\ndisable = {off!r}\nplugin_timeout_s = 1.0\nsuspend_s = 0.5\n"
         "[stations]\nhandler_timeout_s = 1.0\n"
         "[plugins.zoo.wrong_settings]\ninterval_s = 'soon'\n[plugins.zoo.broken_settings]\nthread = 1\n"
     )
@@ -188,7 +253,7 @@ def zoo(arthexis: Any, site: Any) -> Any:
 
 
 async def test_the_host_starts_with_the_whole_zoo_and_charges_a_car(zoo: Any) -> None:
-    zoo.start("--open")
+    process = zoo.start("--open")
     async with wire(zoo.station_url("CP-1")) as cp:
         assert (await cp.boot())["status"] == "Accepted"
         start = {"connectorId": 1, "idTag": "TAG", "meterStart": 0, "timestamp": "2026-11-24T10:00:00Z"}
@@ -198,10 +263,12 @@ async def test_the_host_starts_with_the_whole_zoo_and_charges_a_car(zoo: Any) ->
         assert await cp.error("DiagnosticsStatusNotification", {"status": "Idle"}) == "InternalError"
         ping = {"vendorId": "com.zoo", "messageId": "Ping", "data": "x"}
         assert (await cp.result("DataTransfer", ping))["data"] == '{"pong":"x"}'
+        assert (await cp.result("DataTransfer", {**ping, "messageId": "Junk"}))["status"] == "Rejected"
+        await asyncio.sleep(1)
         stop = {"transactionId": number, "meterStop": 9, "timestamp": "2026-11-24T11:00:00Z"}
         assert await cp.result("StopTransaction", stop) == {}
     assert zoo("transactions", "show", str(number), "--json").json["energy_wh"] == 9
-    listed = await _listed_once_degraded(zoo, "zoo.hangs_in_listener")
+    listed = await _listed_once_degraded(zoo, "zoo.swallows_cancellation")
     for name, (state, stage, reason, cure) in TABLE.items():
         told = listed[name]
         assert (name, told["state"], told["stage"]) == (name, state, stage), told
@@ -216,6 +283,7 @@ async def test_the_host_starts_with_the_whole_zoo_and_charges_a_car(zoo: Any) ->
         page = await (await session.get(zoo.url)).text()
     assert "AssertionError: arithmetic" in page
     assert zoo("stop").status == 0
+    assert process.wait(10) == 0
 
 
 async def _listed_once_degraded(zoo: Any, name: str) -> dict[str, dict[str, Any]]:

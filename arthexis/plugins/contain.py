@@ -32,6 +32,7 @@ MOST_TOLD = 300
 MOST_YIELDED: Final = 10_000
 MOST_LEFT: Final = 20
 """So many calls of one hook that were given up and do not end; then it is called no more until one of them has."""
+STALLED_S: Final = 0.1
 MOST_PAUSE_S: Final = 3_600.0
 ELSEWHERE: Final = "elsewhere"
 LOOP: Final = "event loop"
@@ -227,7 +228,7 @@ class Contain:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         try:
-            await asyncio.wait({task}, timeout=seconds)
+            await _within(task, seconds)
         except asyncio.CancelledError:
             task.cancel()
             raise
@@ -315,7 +316,7 @@ class Contain:
             self._suspend(ailment, now)
         shown = error if plugin.errors <= LOUD and len(reason) < MOST_TOLD else None
         log.error("plugin %s, %s: %s", plugin.name, hook, reason, exc_info=shown, extra={"plugin": plugin.name})
-        self._stand(plugin, reason)
+        self.stand(plugin)
 
     def late(self, ready: Answering, what: str) -> TimeoutError:
         """Count that an action took too long."""
@@ -338,7 +339,7 @@ class Contain:
             if ailment.until is not None:
                 self._release(ailment)
                 log.warning("plugin %s: %s works again", plugin.name, hook, extra={"plugin": plugin.name})
-                self._stand(plugin, ailment.last)
+                self.stand(plugin)
         latest = max((a.failed_at for a in plugin.ailments.values()), default=0.0)
         if all(a.well for a in plugin.ailments.values()) and now - latest >= self._limits.within_s:
             self.resume(plugin)
@@ -378,14 +379,14 @@ class Contain:
         ailment.until = ailment.until_at = None
         ailment.times.clear()
 
-    def _stand(self, plugin: Plugin, reason: str) -> None:
-        """The state of a plugin that runs and has faults."""
-        if plugin.state not in RUNNING:
+    def stand(self, plugin: Plugin) -> None:
+        """Give a plugin that runs and has faults the state that says so."""
+        if plugin.state not in RUNNING or not plugin.ailing:
             return
         suspended = [a for a in plugin.ailments.values() if a.until is not None]
         if not suspended:
             cure = f"Run: arthexis plugins info {plugin.name}; once it is mended: arthexis plugins resume {plugin.name}"
-            plugin.rest(State.DEGRADED, reason, cure)
+            plugin.rest(State.DEGRADED, plugin.recent[-1].error, cure)
             return
         hooks = ", ".join(f"{a.hook} (tried again at {a.until_at:%H:%M:%S} UTC)" for a in suspended)
         said = f"{hooks} suspended, having failed again and again: {suspended[-1].last}"
@@ -399,6 +400,15 @@ class Contain:
             log.info("plugin %s, %s: %s", plugin.name, hook, told(error), extra={"plugin": plugin.name})
         else:
             self.count(plugin, error, hook)
+
+
+async def _within(task: asyncio.Task[Any], seconds: float | None) -> None:
+    """Wait so long for a task; where the loop itself stood still meanwhile, it gets its time once more."""
+    time = asyncio.get_running_loop().time
+    began = time()
+    await asyncio.wait({task}, timeout=seconds)
+    if seconds is not None and not task.done() and time() - began > seconds + STALLED_S:
+        await asyncio.wait({task}, timeout=seconds)
 
 
 def _settled(task: asyncio.Task[Outcome[T]]) -> Outcome[T]:
