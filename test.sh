@@ -44,6 +44,7 @@ echo "== pytest"
 if [ "$fast" != --fast ]; then
     echo "== benchmarks"
     "$PYTHON" -m benchmarks.instructions --check
+    "$PYTHON" -m benchmarks.hanging --quick --check
     "$PYTHON" -m benchmarks.run --quick --check
 fi
 tail -n 1 "$log"

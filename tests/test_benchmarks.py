@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from aiohttp import WSMsgType, web
 
-from benchmarks import errors, generator, idle, instructions, pipeline, process, run
+from arthexis.plugins import compose
+from benchmarks import errors, generator, hanging, idle, instructions, pipeline, process, run
 from benchmarks.discard import discard
 from benchmarks.generator import Outcome, Plan, Run
 from benchmarks.ratios import TARGETS, Row, Target
@@ -307,3 +308,19 @@ def test_the_real_servers_are_compared(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_idle_stations_are_counted_in_bytes() -> None:
     assert 1 < idle.kib_each(100) < 100
+
+
+def test_a_plugin_that_hangs_is_tried_in_every_hook() -> None:
+    untold = {"lifespan", "on_plugin_changed", "on_tag_scanned"}  # of no station: the first two hang all the time
+    assert set(compose.HOOKS) - untold == {hook for hook in hanging.HOOKS if "_" in hook}
+    assert hanging.HOOKS.keys() > {"action", "data transfer", "operation", "job", "route", "subscriber", "diagnosis"}
+
+
+def test_what_a_hanging_plugin_costs_the_others_is_held(capsys: pytest.CaptureFixture[str]) -> None:
+    calm = [0.01] * 100
+    spoilt = hanging.Figures(idle=calm, hanging=[0.03] * 100, affected={"decide_boot": [0.8]})
+    late = hanging.Figures(idle=calm, hanging=calm, affected={"decide_boot": [1.1]})
+    silent = hanging.Figures(idle=calm, hanging=calm, affected={"decide_boot": []})
+    well = hanging.Figures(idle=calm, hanging=[0.019] * 100, affected={"decide_boot": [0.9]})
+    assert [hanging.report("one", run, print) for run in (spoilt, late, silent, well)] == [False, False, False, True]
+    assert "decide_boot" in capsys.readouterr().out
