@@ -171,7 +171,7 @@ TABLE: dict[str, tuple[str, str | None, str, str]] = {
     "zoo.endless_register": (
         "failed",
         "registered",
-        "register_routes: ValueError: yields without end (more than 10000)",
+        "register_routes: ValueError: yields without end (more than 1000)",
         OFF,
     ),
     "zoo.exits_at_exit": ("active", None, "", ""),

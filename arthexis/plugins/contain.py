@@ -29,7 +29,7 @@ MOST_FAULTS = 100
 ON_PURPOSE = (DomainError, Unavailable)
 LOUD = 5
 MOST_TOLD = 300
-MOST_YIELDED: Final = 10_000
+MOST_YIELDED: Final = 1_000
 MOST_LEFT: Final = 20
 """So many calls of one hook that were given up and do not end; then it is called no more until one of them has."""
 STALLED_S: Final = 0.1
