@@ -161,13 +161,9 @@ class Operations:
         self._check(declared, found, wish)
         asked = Asked(self._host, found.row, found.identity, dict(payload), wish.requested_by)
         if declared.operation.prepare is not None:
+            work, label = declared.operation.prepare, declared.label
             more, error = await self._host.contain.timed(
-                PREPARE_S,
-                declared.plugin,
-                declared.operation.prepare,
-                asked,
-                hook=declared.label,
-                unsound=_no_members,
+                PREPARE_S, declared.plugin, work, asked, hook=label, unsound=payloads.no_members
             )
             if error is not None:
                 raise _as_ours(error, declared.plugin)
@@ -673,7 +669,7 @@ def _completed(db: Connection, declared: Declared, asked: Asked) -> tuple[bytes,
     if operation.fill is not None:
         fill = operation.fill
         more, error = attempt(fill, db, asked)
-        if error is None and (junk := _no_members(more)) is not None:
+        if error is None and (junk := payloads.no_members(more)) is not None:
             error = TypeError(f"fill answered {junk}")
         if error is not None:
             raise _as_ours(error, declared.plugin)
@@ -724,11 +720,6 @@ def _texts(value: Any) -> set[str]:
         return {value} if len(value) >= SHORTEST_SECRET else set()
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return {text for part in parts for text in _texts(part)}
-
-
-def _no_members(more: object) -> str | None:
-    """What a plugin answered instead of members of a payload, or None."""
-    return None if more is None or isinstance(more, Mapping) else f"{kind(more)} instead of members of the payload"
 
 
 def _as_ours(error: BaseException, plugin: Plugin) -> ArthexisError:

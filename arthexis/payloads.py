@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from arthexis.contributions import Message, Operation
+from arthexis.plugins.contain import kind
 from arthexis.validation import invalid, whole_numbers
 
 
@@ -32,6 +33,11 @@ def _shape(request: type[Struct], filled: frozenset[str], named: frozenset[str])
         kw_only=True,
         forbid_unknown_fields=True,
     )
+
+
+def no_members(more: object) -> str | None:
+    """What a plugin gave instead of members of a payload, or None."""
+    return None if more is None or isinstance(more, Mapping) else f"{kind(more)} instead of members of the payload"
 
 
 def shape(operation: Operation, message: Message) -> type[Struct]:
