@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from arthexis.contributions import CONTEXT, context_goes
 from arthexis.errors import PluginError, Unavailable
-from arthexis.plugins.contain import ON_PURPOSE, attempt, outcome, spoken, told
+from arthexis.plugins.contain import ON_PURPOSE, attempt, fits, outcome, spoken, told
 from arthexis.plugins.states import Plugin, State
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Context:
         """Say that it is back: a plugin that was unavailable is active again."""
         if self.plugin.state is State.UNAVAILABLE:
             self.plugin.climb(State.ACTIVE)
+            self.host.contain.stand(self.plugin)
 
     def contributions(self, kind: type[C]) -> list[tuple[Plugin, C]]:
         """What all plugins contribute of a kind (``ctx.contributions(Notifier)``), each with the plugin it came from.
@@ -210,7 +211,7 @@ class Lifespans:
         make = next(fn for owner, fn in host.composition.hooks["lifespan"] if owner is plugin)
         lifespan, error = attempt(make, context)
         host.keep_loop(plugin)
-        if error is None and not isinstance(lifespan, AbstractAsyncContextManager):
+        if error is None and not fits(lifespan, AbstractAsyncContextManager):
             error = TypeError("lifespan is no async context manager; decorate it with asynccontextmanager")
         if error is None and lifespan is not None:
             held = Held(host, plugin, lifespan)

@@ -31,7 +31,7 @@ from arthexis.db.statements import Connection
 from arthexis.errors import ArthexisError, DomainError, NotFound, PluginError, Unavailable
 from arthexis.ocppj.calls import CallFailed
 from arthexis.ocppj.repair import Unmendable, mend
-from arthexis.plugins.contain import attempt, kind, outcome, told
+from arthexis.plugins.contain import attempt, fits, kind, outcome, told
 from arthexis.plugins.states import Plugin
 from arthexis.validation import whole_numbers
 
@@ -629,11 +629,11 @@ class Operations:
         if event.kind not in followed.follow_up.kinds or (followed.early is not None and followed.early.done):
             return None
         seen, error = attempt(followed.follow_up.fits, followed.payload, event)
-        if error is None and seen is not None and not isinstance(seen, Seen):
+        if error is None and seen is not None and not fits(seen, Seen):
             error = TypeError(f"fits answered {kind(seen)} instead of Seen")
         if error is not None:
             self._host.contain.count(followed.declared.plugin, error, followed.declared.label)
-        return seen if isinstance(seen, Seen) else None
+        return seen if fits(seen, Seen) else None
 
     def _missed(self, followed: _Followed) -> None:
         self._note(followed, Seen(followed.follow_up.missing))

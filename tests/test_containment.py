@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from arthexis.errors import DomainError
+from arthexis.errors import DomainError, PluginError, Unavailable
 from arthexis.plugins.states import State
 from arthexis.testing import FrozenClock, Node, node, wire
 
@@ -462,3 +462,141 @@ async def decide_boot(station, boot):
     async with _running(installed, tmp_path, source) as running, wire(running.station_url("CP-1")) as cp:
         assert (await cp.boot())["status"] == "Pending"
         assert running.faults() == []
+
+
+# ---------------------------------------------------------------------- what rests, and what an operator sees and does
+
+WORKS = """
+from arthexis import Job, Operation, Route, hookimpl
+broken, done = True, []
+def _try(what):
+    done.append(what)
+    if broken:
+        raise RuntimeError("no wire")
+async def job(ctx, args):
+    _try("job")
+async def prepare(asked):
+    _try("operation")
+async def route(request):
+    _try("route")
+    return {}
+@hookimpl
+def register_jobs():
+    yield Job("acme.job", job, retries=0)
+@hookimpl
+def register_operations():
+    yield Operation("ClearCache", "Clear", prepare=prepare)
+@hookimpl
+def register_routes():
+    yield Route("GET", "/acme", route, "viewer")
+"""
+NO_CLEAR = {"node": {"disable": ["arthexis-ocpp16:ocpp16.clear_cache"]}}
+
+
+async def _put(running: Node) -> int:
+    return int(await running.host.journal.write(lambda db: running.host.jobs.put(db, "acme.job")))
+
+
+async def _ended(running: Node, job: int) -> str:
+    async with asyncio.timeout(10):
+        while (row := next(r for r in await running.ask("jobs.list") if r["id"] == job))["state"] in WAITS:
+            await asyncio.sleep(0.02)
+    return str(row["state"])
+
+
+WAITS = {"waiting", "running"}
+
+
+async def test_a_job_that_is_suspended_waits_and_costs_no_try(installed: Any, tmp_path: Path) -> None:
+    async with _running(installed, tmp_path, WORKS, config=NO_CLEAR) as running:
+        acme = running.plugin("acme")
+        for _ in range(TIMES):
+            assert await _ended(running, await _put(running)) == "failed"
+        assert acme.state is State.SUSPENDED
+        acme.module.broken = False
+        waiting = await _put(running)
+        await asyncio.sleep(0.3)
+        assert len(acme.module.done) == TIMES
+        await running.ask("plugins.resume", name="acme")
+        assert await _ended(running, waiting) == "done"
+        running.faults()
+
+
+async def test_an_operation_that_is_suspended_is_refused_with_the_cure(installed: Any, tmp_path: Path) -> None:
+    async with _running(installed, tmp_path, WORKS, config=NO_CLEAR) as running:
+        async with wire(running.station_url("CP-1")) as cp:
+            await cp.boot()
+        for _ in range(TIMES):
+            with pytest.raises(PluginError, match="no wire"):
+                await running.ask("operations.send", station="CP-1", action="ClearCache")
+        with pytest.raises(Unavailable, match="operation ClearCache is suspended") as refused:
+            await running.ask("operations.send", station="CP-1", action="ClearCache")
+        assert refused.value.cure.endswith("arthexis plugins resume acme")
+        assert running.plugin("acme").module.done == ["operation"] * TIMES
+        running.faults()
+
+
+async def test_the_api_and_the_first_page_show_what_is_suspended_and_resume_it(installed: Any, tmp_path: Path) -> None:
+    async with _running(installed, tmp_path, WORKS, config=NO_CLEAR) as running, ClientSession() as web:
+        api = f"{running.url}/api/v1"
+        answers = [(await web.get(f"{api}/acme")).status for _ in range(TIMES + 1)]
+        assert answers == [500] * TIMES + [503]
+        shown = await (await web.get(f"{api}/plugins/acme")).json()
+        assert (shown["state"], shown["errors"]) == ("suspended", TIMES)
+        assert [(a["hook"], a["faults"], a["well"]) for a in shown["ailments"]] == [("route GET /acme", TIMES, False)]
+        assert shown["ailments"][0]["suspended_until"] > shown["ailments"][0]["last_at"]
+        assert [fault["where"] for fault in shown["recent"]] == ["acme.py:7"] * TIMES
+        page = await (await web.get(running.url)).text()
+        assert "<li class=suspended>" in page
+        assert "arthexis plugins resume acme" in page
+        running.plugin("acme").module.broken = False
+        resumed = await (await web.post(f"{api}/plugins/acme/resume")).json()
+        assert resumed["state"] == "active"
+        assert (await web.get(f"{api}/acme")).status == 200
+        assert (await web.post(f"{api}/plugins/nobody/resume")).status == 404
+        running.faults()
+
+
+async def test_what_an_author_raises_on_purpose_is_no_fault(installed: Any, tmp_path: Path) -> None:
+    polite = """
+from arthexis import DomainError, Route, Unavailable, hookimpl
+async def refuses(request):
+    raise DomainError("not today")
+async def waits(request):
+    raise Unavailable("no wire")
+@hookimpl
+def register_routes():
+    yield Route("GET", "/acme/refuses", refuses, "viewer")
+    yield Route("GET", "/acme/waits", waits, "viewer")
+"""
+    async with _running(installed, tmp_path, polite) as running, ClientSession() as web:
+        for _ in range(2 * TIMES):
+            assert (await web.get(f"{running.url}/api/v1/acme/refuses")).status == 409
+            assert (await web.get(f"{running.url}/api/v1/acme/waits")).status == 503
+        assert running.plugin("acme").state is State.ACTIVE
+
+
+async def test_a_route_has_its_time(installed: Any, tmp_path: Path) -> None:
+    slow = """
+import asyncio
+from arthexis import Route, hookimpl
+async def route(request):
+    await asyncio.sleep(0.4)
+    return {}
+@hookimpl
+def register_routes():
+    yield Route("GET", "/acme/hurried", route, "viewer", timeout_s=0.1)
+    yield Route("GET", "/acme/patient", route, "viewer", timeout_s=None)
+"""
+    async with _running(installed, tmp_path, slow) as running, ClientSession() as web:
+        assert (await web.get(f"{running.url}/api/v1/acme/hurried")).status == 500
+        assert (await web.get(f"{running.url}/api/v1/acme/patient")).status == 200
+        assert [str(error) for _, error in running.faults()] == ["no answer within 0.1 s"]
+
+
+async def test_a_fault_that_was_not_asked_about_fails_a_test_whatever_kind_it_is(
+    installed: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(AssertionError, match="acme: TimeoutError: blocked the event loop"):
+        async with _running(installed, tmp_path, BLOCKS) as running, wire(running.station_url("CP-1")) as cp:
+            await cp.boot(model="Heavy")

@@ -227,6 +227,14 @@ TABLE: dict[str, tuple[str, str | None, str, str]] = {
         "Unspeakable: (its text cannot be read)",
         "Run: arthexis plugins info zoo.unspeakable_error",
     ),
+    "zoo.lies_in_error": (
+        "degraded",
+        None,
+        "RuntimeError: an error of class Liar",
+        "Run: arthexis plugins info zoo.lies_in_error",
+    ),
+    "zoo.lies_in_module": ("failed", "registered", "ask me not what I am", HOOKS),
+    "zoo.lies_in_register": ("failed", "registered", "register_jobs: TypeError: yielded Liar instead of Job", OFF),
     "zoo.yields_junk": ("failed", "registered", "register_actions: TypeError: yielded str instead of Action", OFF),
     "ocpp16.heartbeat": (
         "failed",
@@ -282,6 +290,13 @@ async def test_the_host_starts_with_the_whole_zoo_and_charges_a_car(zoo: Any) ->
     async with ClientSession() as session:
         page = await (await session.get(zoo.url)).text()
     assert "AssertionError: arithmetic" in page
+    told = zoo("plugins", "info", "zoo.raises_each_time").out
+    assert "\nailments\n" in told
+    assert "\non_message  " in told
+    assert "zoo_raises_each_time.py:8" in told
+    assert zoo("plugins", "resume", "zoo.raises_each_time").out.startswith("zoo.raises_each_time is active")
+    again = zoo("plugins", "resume", "zoo.yields_junk", "--json")
+    assert (again.status, again.error["cure"]) == (5, TABLE["zoo.yields_junk"][3] + "zoo-yields-junk:zoo.yields_junk")
     assert zoo("stop").status == 0
     assert process.wait(10) == 0
 

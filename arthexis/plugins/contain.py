@@ -55,7 +55,21 @@ def attempt(fn: Callable[..., T], *args: Any) -> Outcome[T]:
     try:
         return fn(*args), None
     except BaseException as error:  # noqa: BLE001 - contained here so that nobody else has to
-        return None, error
+        return None, _honest(error)
+
+
+def _honest(error: BaseException) -> BaseException:
+    """An error that may be asked what it is; one that answers this in its own way is put in plain words."""
+    try:
+        plain = error.__class__ is type(error)
+    except BaseException:  # noqa: BLE001 - an author's property
+        plain = False
+    return error if plain else RuntimeError(f"an error of class {kind(error)}").with_traceback(error.__traceback__)
+
+
+def fits(value: object, wanted: type) -> bool:
+    """``isinstance``, of a value that may answer it in its own way."""
+    return attempt(isinstance, value, wanted)[0] is True
 
 
 def attempt_within(seconds: float, fn: Callable[..., T], *args: Any) -> Outcome[T]:
@@ -115,10 +129,10 @@ def collect(seconds: float, fn: Callable[[], Iterable[Any] | None]) -> tuple[lis
 
 def _passes(error: BaseException) -> bool:
     """Whether an exception is the node's own way of ending a coroutine, and not something the plugin did."""
-    if isinstance(error, asyncio.CancelledError):
+    if issubclass(type(error), asyncio.CancelledError):
         task = asyncio.current_task()
         return task is None or task.cancelling() > 0
-    return isinstance(error, GeneratorExit)
+    return issubclass(type(error), GeneratorExit)
 
 
 async def outcome(fn: Callable[..., Awaitable[T]], *args: Any) -> Outcome[T]:
@@ -128,7 +142,7 @@ async def outcome(fn: Callable[..., Awaitable[T]], *args: Any) -> Outcome[T]:
     except BaseException as error:
         if _passes(error):
             raise
-        return None, error
+        return None, _honest(error)
 
 
 class Answering(Protocol):
@@ -396,7 +410,7 @@ class Contain:
         plugin.rest(State.SUSPENDED, said, cure)
 
     def _count(self, plugin: Plugin, error: BaseException, hook: str) -> None:
-        if isinstance(error, ON_PURPOSE):
+        if issubclass(type(error), ON_PURPOSE):
             log.info("plugin %s, %s: %s", plugin.name, hook, told(error), extra={"plugin": plugin.name})
         else:
             self.count(plugin, error, hook)

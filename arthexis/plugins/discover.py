@@ -17,7 +17,7 @@ from stevedore import NamedExtensionManager
 from stevedore.extension import Extension
 
 from arthexis.plugins.compatibility import needed
-from arthexis.plugins.contain import attempt, attempt_within, told
+from arthexis.plugins.contain import attempt, attempt_within, fits, told
 from arthexis.plugins.states import Plugin
 
 log = logging.getLogger("arthexis.plugins")
@@ -90,7 +90,7 @@ class Plugins(NamedExtensionManager[Any]):
         loaded: list[Extension[Any]] = []
         for plugin, point in zip(self.selected, self.list_entry_points(), strict=True):
             module, error = attempt_within(self._patience_s, point.load)
-            if error is not None or not isinstance(module, ModuleType):
+            if error is not None or not fits(module, ModuleType):
                 self._failed(plugin, error or TypeError(f"{plugin.target} is no module"))
                 continue
             plugin.module = module

@@ -31,7 +31,8 @@ from arthexis.contributions import (
     Subscriber,
     Tables,
 )
-from arthexis.plugins.contain import Contain, attempt, collect, kind, told
+from arthexis.plugins.contain import Contain, attempt, collect, fits, spoken, told
+from arthexis.plugins.contain import kind as named
 from arthexis.plugins.states import Plugin, State
 
 DECIDE_S = 0.8
@@ -72,13 +73,13 @@ class Registry:
 
     def register(self, plugin: Plugin) -> None:
         """Hand a plugin's module to pluggy; a misspelt hook or a wrong signature fails the plugin."""
-        try:
-            self.manager.register(plugin.module, plugin.full_name)
-        except (pluggy.PluginValidationError, ValueError) as error:
+        _, error = attempt(self.manager.register, plugin.module, plugin.full_name)
+        found, broken = attempt(lambda: self._misspelt(plugin) or self._misshapen(plugin))
+        if error is not None or broken is not None:
             self._unregister(plugin)
-            plugin.fail(State.REGISTERED, _first_line(error), "Compare its hooks with docs/hooks.md")
+            plugin.fail(State.REGISTERED, spoken(error or broken), "Compare its hooks with docs/hooks.md")
             return
-        wrong = self._misspelt(plugin) or self._misshapen(plugin)
+        wrong = found
         if wrong is not None:
             self._unregister(plugin)
             plugin.fail(State.REGISTERED, *wrong)
@@ -163,9 +164,9 @@ def _collected(
 ) -> tuple[list[Any], BaseException | None]:
     """What one hook yields, and what is wrong with it."""
     yielded, error = gather()
-    wrong = next((c for c in yielded if not isinstance(c, kind)), None)
+    wrong = next(([c] for c in yielded if not fits(c, kind)), None)
     if error is None and wrong is not None:
-        error = TypeError(f"yielded {type(wrong).__name__} instead of {kind.__name__}")
+        error = TypeError(f"yielded {named(wrong[0])} instead of {kind.__name__}")
     keys, unusable = attempt(lambda: [(key(c), hash(key(c))) for c in yielded]) if error is None else (None, error)
     if keys is not None and len(set(keys)) < len(keys):
         unusable = ValueError(f"yielded the same {kind.__name__} twice")
@@ -191,10 +192,6 @@ def _fitted(implementation: pluggy.HookImpl) -> Callable[..., Any]:
     if len(wanted) == len(spec.parameters):
         return function
     return lambda *args: function(*(args[place] for place in wanted))
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 class Deciders:
@@ -241,5 +238,5 @@ class Deciders:
         if answer is None:
             return None
         if not isinstance(answer, self._kind):
-            return f"{kind(answer)} instead of {self._kind.__name__}"
+            return f"{named(answer)} instead of {self._kind.__name__}"
         return self._unsound(answer)
