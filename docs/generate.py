@@ -234,8 +234,10 @@ def _kind(about: dict[str, Any]) -> str:
         return " or ".join(code(member) for member in about["enum"])
     if "anyOf" in about:
         return " or ".join(_kind(one) for one in about["anyOf"] if one.get("type") != "null") + ", or none"
+    if "$ref" in about:
+        return "a table"
     if about.get("type") == "array":
-        return "a list of texts"
+        return "a list of tables" if "$ref" in (about.get("items") or {}) else "a list of texts"
     words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
     limits = [f"{word} {about[key]}" for key, word in LIMITS.items() if key in about]
     return " ".join([words.get(about.get("type", ""), about.get("type", "")), *limits])
@@ -290,6 +292,7 @@ def _what(value: Any) -> str:
 
 
 PLAIN = {
+    "PRIORITIES": "What a notification may be, the most urgent first: alarm, event, session, status.",
     "hookimpl": "Marks a function as an implementation of a hook.",
     "station_table": "The table `station`, for foreign keys: `station_table.c.id`.",
     "transaction_table": "The table `charging_transaction`, for foreign keys: `transaction_table.c.id`.",
