@@ -60,8 +60,8 @@ async def take(event: Event, ctx: Context) -> None:
 
 @hookimpl
 def register_subscribers() -> Iterable[Subscriber]:
-    """Read every event durably: rules may be about any kind."""
-    yield Subscriber("notify", frozenset({"*"}), take)
+    """Read durably what the rules are about."""
+    yield Subscriber("notify", lambda settings: settings.kinds, take)
 
 
 async def tidy(ctx: Context, _args: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from arthexis import ConfigError, Event
 from arthexis_notify import texts
 
+MOST_WAIT_S: Final = 7 * 86400
 ALWAYS: Final = ("station", "kind", "at")
 """Fields that every event has."""
 
@@ -117,7 +118,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     priority: Annotated[Priority, _doc("How urgent it is")] = "event"
     about: Annotated[str, _doc("What makes two of them the same matter, with fields", max_length=200)] = ""
     replace: Annotated[bool, _doc("A newer one of the same matter takes the older one's place")] = False
-    wait_s: Annotated[float, _doc("Say it only if it is not over after so long", ge=0, le=7 * 86400)] = 0.0
+    wait_s: Annotated[float, _doc("Say it only if it is not over after so long", ge=0, le=MOST_WAIT_S)] = 0.0
     lifetime_s: Annotated[Lifetime | None, _doc("Not worth sending or showing after so long")] = None
     quiet_s: Annotated[float, _doc("Repeats of the same matter within so long are only counted", ge=0)] = 0.0
     most: Annotated[int, _doc("So many at most within `per_s`; more are counted and said in the next", ge=1)] = 30
@@ -213,7 +214,7 @@ HOUSE_RULES: Final = (
     Rule(
         name="plugin-failed",
         on=["plugin.changed"],
-        when={"state": ["failed", "unavailable"]},
+        when={"state": ["failed", "suspended", "unavailable"]},
         until=["plugin.changed"],
         until_when={"state": ["active", "stopped", "off"]},
         wait_s=30,

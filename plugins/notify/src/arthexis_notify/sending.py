@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from arthexis import Clock, Connection, Context, DomainError, Notifier, Plugin, PluginError, Unavailable
@@ -16,19 +17,25 @@ FIRST_PAUSE_S: Final = 5.0
 MOST_PAUSE_S: Final = 600.0
 MOST_FAULTS: Final = 8
 AGAIN_S: Final = 1.0
-JUMP: Final = timedelta(seconds=30)
+LONGEST: Final = timedelta(seconds=MOST_PAUSE_S)
 
 
-async def until(clock: Clock, moment: datetime | None, woken: asyncio.Event, ready: Callable[[], bool]) -> None:
-    """Wait until the clock has come to a moment (None: never), or it is woken and ready, or the clock was set back.
+async def until(
+    clock: Clock,
+    moment: datetime | None,
+    woken: asyncio.Event,
+    early: Callable[[], bool],
+    longest: timedelta,
+) -> None:
+    """Wait until the clock has come to a moment, or something is there ``early``; without a moment until it is woken.
 
-    The clock is looked at, not slept by: a test turns it, and so may an operator.
+    The clock is looked at, not slept by: a test turns it, and so may an operator. A moment that is further away than
+    the ``longest`` there can be was named before the clock was set back, and has come.
     """
     if moment is None:
         await woken.wait()
         return
-    began = clock.now()
-    while began - JUMP <= clock.now() < moment and not (woken.is_set() and ready()):
+    while clock.now() < moment <= clock.now() + longest and not early():
         await asyncio.sleep(LOOK_S)
 
 
@@ -60,19 +67,26 @@ class Lane:
         self._woken = asyncio.Event()
         self._failures = 0
         self._was_away = False
+        self._hurried = True
 
     @property
     def name(self) -> str:
         """The notifier's name."""
         return self.notifier.name
 
+    def hurry(self) -> None:
+        """It works again: nothing waits any longer for its next try."""
+        self._hurried = True
+        self._woken.set()
+
     def wake(self) -> None:
         """Something may wait for it."""
         self._woken.set()
 
-    def _ready(self) -> bool:
-        """Whether to look at what waits: not within a pause, unless the plugin that was away has come back."""
-        return self.paused_until is None or (self._was_away and self.plugin.at_work)
+    def _early(self) -> bool:
+        """Whether to look before it is time: it works again, or something new is there, and no pause."""
+        self._hurried = self._hurried or (self._was_away and self.plugin.at_work)
+        return self._hurried or (self._woken.is_set() and self.paused_until is None)
 
     async def run(self) -> None:
         """Give the notifier what waits, for ever."""
@@ -80,9 +94,12 @@ class Lane:
             await asyncio.sleep(LOOK_S)
         self.wake()
         while True:
-            await until(self._clock, await self._next_look(), self._woken, self._ready)
+            await until(self._clock, await self._next_look(), self._woken, self._early, LONGEST)
             self._woken.clear()
-            self.paused_until = None
+            if self._hurried:
+                now, self._hurried = self._clock.now(), False
+                await stored(self._ctx, partial(tables.hurry, name=self.name, at=now))
+            self.paused_until, self._was_away = None, False
             await self._round()
 
     async def _next_look(self) -> datetime | None:
@@ -92,7 +109,7 @@ class Lane:
 
     async def _round(self) -> None:
         """Send everything that is due, the most urgent first; ends early where the notifier cannot."""
-        while row := await self._read(lambda db: tables.waiting(db, self.name, self._clock.now(), MOST_PAUSE_S)):
+        while row := await self._read(lambda db: tables.waiting(db, self.name, self._clock.now(), LONGEST)):
             if not await self._send(row):
                 return
 
@@ -112,7 +129,7 @@ class Lane:
         except PluginError as error:
             await self._broke(row, error.problem)
         else:
-            self._failures, self.error, self._was_away = 0, None, False
+            self._failures, self.error = 0, None
             await self._ended(row, tables.SENT)
         return True
 

@@ -86,6 +86,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return HOUSE_RULES if self.rules is None else self.rules
 
     @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of event that the rules are about; every kind, where one says so with a wildcard."""
+        named = {kind for rule in self.in_force for kind in (*rule.on, *rule.until)}
+        return frozenset({"*"} if any(kind.endswith("*") for kind in named) else named)
+
+    @property
     def set_up(self) -> frozenset[str]:
         """Our own notifiers that the settings set up."""
         return frozenset(name for name, set_up in (("mail", self.mail), ("webhook", self.webhook)) if set_up) | {"log"}

@@ -218,14 +218,14 @@ def receivers(db: Connection, number: int) -> list[str]:
     return list(db.core.execute(sa.select(_d.notifier).where(_d.notification_id == number).order_by(_d.id)).scalars())
 
 
-def waiting(db: Connection, name: str, at: datetime, longest_s: float) -> dict[str, Any] | None:
+def waiting(db: Connection, name: str, at: datetime, longest: timedelta) -> dict[str, Any] | None:
     """What a notifier is to be given next, with its notification: the most urgent, then the oldest; None: nothing.
 
-    Nothing waits longer than ``longest_s`` for its next try: what seems to was kept before the clock was set back.
+    Nothing waits longer than ``longest`` for its next try: what seems to was kept before the clock was set back.
     """
     joined = sa.join(delivery, notification, _d.notification_id == _n.id)
     columns = [_d.id, _d.tries, _d.faults, *(_n[name] for name in SAID)]
-    is_due = sa.or_(_d.next_at <= at, _d.next_at > at + timedelta(seconds=longest_s))
+    is_due = sa.or_(_d.next_at <= at, _d.next_at > at + longest)
     wanted = sa.select(*columns).select_from(joined).where(_d.notifier == name, _d.state == WAITING, is_due)
     row = db.core.execute(wanted.order_by(_d.rank, _d.id).limit(1)).mappings().first()
     return dict(row) if row is not None else None
@@ -244,6 +244,11 @@ def next_try(db: Connection, name: str) -> datetime | None:
     earliest = sa.select(sa.func.min(_d.next_at)).where(_d.notifier == name, _d.state == WAITING)
     found: datetime | None = db.core.execute(earliest).scalar_one()
     return found
+
+
+def hurry(db: Connection, name: str, at: datetime) -> None:
+    """Have everything that waits for a notifier tried now."""
+    db.core.execute(sa.update(delivery).where(_d.notifier == name, _d.state == WAITING).values(next_at=at))
 
 
 def ended(db: Connection, number: int, state: str, at: datetime, error: str | None = None) -> None:
