@@ -526,8 +526,8 @@ class Job:
 class Subscriber:
     """A durable reader of events: at least once, in order per station, waiting while its plugin is off.
 
-    ``kinds`` are the kinds of events that it reads; ``"*"`` among them is every kind, also those of other plugins. Where
-    that depends on the settings, it is a function of them, asked once at the start.
+    ``kinds`` are the kinds of events that it reads; ``"*"`` among them is every kind, also those of other plugins.
+    Where they depend on the settings, it is a function of these, asked once at the start.
     ``handler`` is ``async (event)`` or ``async (event, ctx)``. It raises ``Unavailable`` while what it needs is not
     there: it is asked again until that is back. An event at which it fails ten times in another way is given up, with
     an error in the log.

@@ -62,7 +62,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What people are told, and by which means."""
 
     rules: Annotated[
-        list[Rule] | None, Meta(description="Tables [[plugins.notify.rules]]; without any, the house's rules")
+        list[Rule] | None, Meta(description="Tables `[[plugins.notify.rules]]`; without any, the house's rules")
     ] = None
     mail: Annotated[Mail | None, Meta(description="The notifier mail; without it, no mail is sent")] = None
     webhook: Annotated[Webhook | None, Meta(description="The notifier webhook; without it, nothing is posted")] = None
