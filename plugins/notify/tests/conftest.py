@@ -17,10 +17,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.conftest import arthexis, site
+from tests.conftest import arthexis, cluster, site
 from tests.notifications import LOGIN, Mailer, Receiver
 
-__all__ = ["arthexis", "site"]
+__all__ = ["arthexis", "cluster", "site"]
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 from arthexis_notify.command import notify
+from arthexis_notify.desk import desk_of
 from click.testing import CliRunner, Result
 
 import arthexis
@@ -240,7 +241,7 @@ async def test_old_and_too_many_notifications_are_forgotten(tmp_path: Path) -> N
     async with node(
         tmp_path, plugins=PLUGINS, config=configured(rule(), keep_rows=10, keep_days=1), clock=clock
     ) as host:
-        desk = host.host.service(Notifications).open  # type: ignore[type-abstract, union-attr]
+        desk = desk_of(host.host)
         await happen(host, "test.happened", *({"n": n} for n in range(15)))
         await until(lambda: _are(host, "log", *["sent"] * 15))
         await desk.tidy()
@@ -252,6 +253,28 @@ async def test_old_and_too_many_notifications_are_forgotten(tmp_path: Path) -> N
             lambda db: db.core.exec_driver_sql("SELECT count(*) FROM notify_delivery").scalar()
         )
         assert left == 0
+
+
+async def test_all_of_it_works_on_postgresql(cluster: Any, site: Any, tmp_path: Path) -> None:
+    clock = FrozenClock()
+    rules = [
+        rule(quiet_s=60, to=["pager", "pager", "log"]),
+        rule(name="lasts", on=["test.began"], until=["test.ended"], wait_s=5, text="{n}\0", over="over", replace=True),
+    ]
+    config = {**configured(*rules, keep_rows=10), "database": {"url": cluster.database()}}
+    async with node(tmp_path, plugins=[*PLUGINS, pager(site)], config=config, clock=clock) as host:
+        await happen(host, "test.happened", {"n": 1}, {"n": 2})
+        await happen(host, "test.began", {"n": 3})
+        await until(lambda: paged() == ["1"])
+        await asyncio.sleep(0.3)
+        clock.advance(6)
+        await until(lambda: paged() == ["1", "3"])
+        await happen(host, "test.ended")
+        await until(lambda: paged() == ["1", "3", "over"])
+        await until(lambda: _are(host, "pager", *["sent"] * 3))
+        clock.advance(90 * 86400)
+        await desk_of(host.host).tidy()
+        assert await told(host) == []
 
 
 # ---------------------------------------------------------------------- a node as a process

@@ -32,6 +32,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "station.disconnected": ("reason",),
     "status.changed": ("connector", "status", "error_code"),
     "tag.changed": ("id_tag", "status"),
+    "tag.scanned": ("reader", "uid", "id_tag", "status"),
     "transaction.metered": ("transaction_id", "connector"),
     "transaction.started": ("transaction_id", "connector", "id_tag", "authorization", "meter_start_wh"),
     "transaction.stopped": ("transaction_id", "connector", "energy_wh", "meter_stop_wh", "reason", "flags"),

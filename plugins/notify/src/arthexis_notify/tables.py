@@ -121,7 +121,7 @@ def _pieces(numbers: list[int], size: int = 500) -> list[list[int]]:
     return [numbers[start : start + size] for start in range(0, len(numbers), size)]
 
 
-def due(db: Connection, at: datetime, most: int = 200) -> list[dict[str, Any]]:
+def due(db: Connection, at: datetime, most: int = 20) -> list[dict[str, Any]]:
     """Notifications whose time to be told has come, the oldest first."""
     wanted = sa.select(notification).where(_n.due_at.is_not(None), _n.due_at <= at)
     return [dict(row) for row in db.core.execute(wanted.order_by(_n.due_at, _n.id).limit(most)).mappings()]

@@ -105,7 +105,7 @@ def tell_due(settings: Settings, names: Names, at: datetime) -> Callable[[Connec
 
 
 def _tell(db: Connection, settings: Settings, rule: Rule, number: int, key: str, names: Names, at: datetime) -> None:
-    tables.queue(db, number, rule.to or names, rule.priority, at, settings.most_waiting)
+    tables.queue(db, number, list(dict.fromkeys(rule.to)) or names, rule.priority, at, settings.most_waiting)
     if rule.replace:
         tables.replace(db, key, number, at)
 
