@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from arthexis.ocppj.inbound import Call
     from arthexis.operations import Wish
     from arthexis.plugins.states import Plugin
-    from arthexis.services import FileStore, Notification, Notifications, StationConfiguration
+    from arthexis.services import PRIORITIES, FileStore, Notification, Notifications, StationConfiguration
     from arthexis.values import Secret
 
 __version__ = "0.1.0"
@@ -126,7 +126,7 @@ _HOMES = {
     "arthexis.ocppj.inbound": ("Call",),
     "arthexis.operations": ("Wish",),
     "arthexis.plugins.states": ("Plugin",),
-    "arthexis.services": ("FileStore", "Notification", "Notifications", "StationConfiguration"),
+    "arthexis.services": ("PRIORITIES", "FileStore", "Notification", "Notifications", "StationConfiguration"),
     "arthexis.values": ("Secret",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -166,6 +166,7 @@ __all__ = [
     "Notifications",
     "Notifier",
     "Operation",
+    "PRIORITIES",
     "Plugin",
     "PluginError",
     "Prepared",

@@ -527,19 +527,21 @@ class Subscriber:
     """A durable reader of events: at least once, in order per station, waiting while its plugin is off.
 
     ``kinds`` are the kinds of events that it reads; ``"*"`` among them is every kind, also those of other plugins.
+    Where they depend on the settings, it is a function of these, asked once at the start.
     ``handler`` is ``async (event)`` or ``async (event, ctx)``. It raises ``Unavailable`` while what it needs is not
     there: it is asked again until that is back. An event at which it fails ten times in another way is given up, with
     an error in the log.
     """
 
     name: str
-    kinds: frozenset[str]
+    kinds: frozenset[str] | Callable[[Any], frozenset[str]]
     handler: Callable[..., Awaitable[None]]
 
     def __post_init__(self) -> None:
         """Check the types."""
         _expect("name", _name(self.name), "text that stays the same for ever")
-        _expect("kinds", isinstance(self.kinds, (frozenset, set)), "a frozenset of event kinds")
+        sound = callable(self.kinds) or isinstance(self.kinds, (frozenset, set))
+        _expect("kinds", sound, "a frozenset of event kinds, or a function of the settings that returns one")
         _expect(f"handler of {self.name}", _coroutine_function(self.handler), "a coroutine function (async def)")
         _expect(f"handler of {self.name}", _callable_with(self.handler, 1), "a function of (event) or (event, ctx)")
 

@@ -12,6 +12,7 @@ from arthexis.db import events
 from arthexis.db.events import Event, Told
 from arthexis.db.statements import Prepared
 from arthexis.errors import Unavailable
+from arthexis.plugins.contain import attempt
 from arthexis.plugins.states import Plugin, State
 
 if TYPE_CHECKING:
@@ -43,10 +44,23 @@ class Readers:
     async def start(self) -> None:
         """Begin to read for every subscriber, from where it stopped; a new one gets every event from now on."""
         for plugin, subscriber in self._host.composition.subscribers:
+            kinds = self._kinds(plugin, subscriber)
             woken = asyncio.Event()
-            self._woken.append((frozenset(subscriber.kinds), woken))
-            work = self._read(plugin, subscriber, woken, await self._place(subscriber))
+            self._woken.append((kinds, woken))
+            work = self._read(plugin, subscriber, kinds, woken, await self._place(subscriber))
             self._tasks.append(self._host.spawn(work, f"subscriber {subscriber.name}"))
+
+    def _kinds(self, plugin: Plugin, subscriber: Subscriber) -> frozenset[str]:
+        """What a subscriber reads; nothing where its own function of that fails, which is counted."""
+        if not callable(subscriber.kinds):
+            return frozenset(subscriber.kinds)
+        kinds, error = attempt(subscriber.kinds, plugin.settings)
+        if error is None and not isinstance(kinds, (frozenset, set)):
+            error = TypeError(f"the kinds of subscriber {subscriber.name} are no frozenset")
+        if error is not None:
+            self._host.contain.count(plugin, error)
+            return frozenset()
+        return frozenset(kinds or ())
 
     def wake(self, told: Told) -> None:
         """There are new events: those who read one of their kinds look. Meter values alone come thousands a second."""
@@ -68,8 +82,10 @@ class Readers:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._woken.clear()
 
-    async def _read(self, plugin: Plugin, subscriber: Subscriber, woken: asyncio.Event, last: int) -> None:
-        wanted = events.AFTER if EVERY in subscriber.kinds else events.of_kinds(subscriber.kinds)
+    async def _read(
+        self, plugin: Plugin, subscriber: Subscriber, kinds: frozenset[str], woken: asyncio.Event, last: int
+    ) -> None:
+        wanted = events.AFTER if EVERY in kinds else events.of_kinds(kinds)
         kept = last
         while not self._stopping:
             woken.clear()

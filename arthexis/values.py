@@ -133,7 +133,7 @@ def schema(structs: Mapping[str, type[Struct]]) -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     for name in sorted(structs):
         described = msgspec.json.schema(
-            _without_secrets(structs[name]), schema_hook=_secret_schema, ref_template=f"#/$defs/{name}.{{name}}"
+            _without_secrets(structs[name]), schema_hook=secret_schema, ref_template=f"#/$defs/{name}.{{name}}"
         )
         definitions |= {f"{name}.{inner}": made for inner, made in described.pop("$defs", {}).items()}
         *outer, last = name.split(".")
@@ -159,7 +159,8 @@ def _without_secrets(struct: type[Struct]) -> type[Struct]:
     return msgspec.defstruct(struct.__name__, fields, kw_only=True, forbid_unknown_fields=True)
 
 
-def _secret_schema(kind: type) -> dict[str, Any]:
+def secret_schema(kind: type) -> dict[str, Any]:
+    """The JSON Schema of a ``Secret``; msgspec asks this for types it does not know."""
     if kind is not Secret:
         raise NotImplementedError(f"a setting cannot be of type {kind.__name__}")
     return {"type": "string", "writeOnly": True}

@@ -23,7 +23,7 @@ import msgspec
 import pluggy
 
 import arthexis
-from arthexis import control, errors, hookspecs, roles, testing
+from arthexis import control, errors, hookspecs, roles, testing, values
 from arthexis.cli.main import COMMANDS, main
 from arthexis.config import SECTIONS
 from arthexis.contributions import Fault
@@ -208,20 +208,35 @@ def _settings() -> str:
 
 
 def _section(name: str, struct: Any) -> str:
-    properties = msgspec.json.schema_components([struct])[1][struct.__name__].get("properties", {})
+    components = msgspec.json.schema_components([struct], schema_hook=values.secret_schema)[1]
+    properties = components[struct.__name__].get("properties", {})
     shouted = re.sub(r"[.\-]", "_", name.removeprefix("plugins.")).upper()
-    rows = [
-        (
-            code(key),
-            code(_shown(about.get("default", "required"))),
-            _kind(about),
-            about.get("description", ""),
-            code(f"ARTHEXIS__{shouted}__{key.upper()}"),
-        )
-        for key, about in properties.items()
-    ]
+    rows = [(*_setting(key, about), code(f"ARTHEXIS__{shouted}__{key.upper()}")) for key, about in properties.items()]
     titles = ("key", "default", "takes", "meaning", "in the environment")
-    return f"### [{name}]\n\n{table(titles, rows)}"
+    tables = [
+        _inner(f"[[{name}.{key}]]" if "items" in about else f"[{name}.{key}]", components[inner])
+        for key, whole in properties.items()
+        for about in (whole, *whole.get("anyOf", ()))
+        for inner in _tables(about)
+    ]
+    return "\n".join([f"### [{name}]\n\n{table(titles, rows)}", *tables])
+
+
+def _inner(title: str, described: dict[str, Any]) -> str:
+    """A table within a section, or one of a list of them."""
+    rows = [_setting(key, about) for key, about in described.get("properties", {}).items()]
+    return f"#### {title}\n\n{table(('key', 'default', 'takes', 'meaning'), rows)}"
+
+
+def _setting(key: str, about: dict[str, Any]) -> tuple[str, ...]:
+    default = code(_shown(about["default"])) if "default" in about else "required"
+    return code(key), default, _kind(about), about.get("description", "")
+
+
+def _tables(about: dict[str, Any]) -> list[str]:
+    """The name of what describes a table, or each table of a list, where a setting is that."""
+    found = about.get("$ref") or (about.get("items") or {}).get("$ref")
+    return [found.rpartition("/")[2]] if found else []
 
 
 def _shown(value: Any) -> str:
@@ -234,9 +249,17 @@ def _kind(about: dict[str, Any]) -> str:
         return " or ".join(code(member) for member in about["enum"])
     if "anyOf" in about:
         return " or ".join(_kind(one) for one in about["anyOf"] if one.get("type") != "null") + ", or none"
+    if "$ref" in about:
+        return "a table"
     if about.get("type") == "array":
-        return "a list of texts"
-    words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+        return "a list of tables" if "$ref" in (about.get("items") or {}) else "a list of texts"
+    words = {
+        "string": "text",
+        "integer": "whole number",
+        "number": "number",
+        "boolean": "true or false",
+        "object": "a table",
+    }
     limits = [f"{word} {about[key]}" for key, word in LIMITS.items() if key in about]
     return " ".join([words.get(about.get("type", ""), about.get("type", "")), *limits])
 
@@ -290,6 +313,7 @@ def _what(value: Any) -> str:
 
 
 PLAIN = {
+    "PRIORITIES": "What a notification may be, the most urgent first: alarm, event, session, status.",
     "hookimpl": "Marks a function as an implementation of a hook.",
     "station_table": "The table `station`, for foreign keys: `station_table.c.id`.",
     "transaction_table": "The table `charging_transaction`, for foreign keys: `transaction_table.c.id`.",

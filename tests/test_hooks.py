@@ -400,6 +400,42 @@ async def test_hook_register_subscribers(site: Any, tmp_path: Path) -> None:
         assert heard() == [("CP-1", number)]
 
 
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ("lambda settings: frozenset(settings.kinds)", ["CP-1"]),
+        ("lambda settings: settings.nothing", []),
+        ("lambda settings: 'transaction.stopped'", []),
+    ],
+)
+async def test_what_a_subscriber_reads_may_depend_on_the_settings(
+    site: Any, tmp_path: Path, kinds: str, expected: list[str]
+) -> None:
+    acme = site.add(
+        source(f"""
+        class Settings(msgspec.Struct):
+            kinds: list[str] = []
+
+        async def bill(event):
+            heard.append(event.station)
+
+        @hookimpl
+        def register_config():
+            yield Config(Settings)
+
+        @hookimpl
+        def register_subscribers():
+            yield Subscriber("acme.billing", {kinds}, bill)
+    """)
+    )
+    config = {"plugins": {"acme": {"kinds": ["transaction.stopped"]}}}
+    async with node(tmp_path, plugins=[OCPP, acme], config=config) as running:
+        await charge(running)
+        await asyncio.sleep(0.3)
+        assert heard() == expected
+        assert [name for name, _ in running.faults()] == ([] if expected else ["acme"])
+
+
 # ---------------------------------------------------------------------- decide_*
 
 

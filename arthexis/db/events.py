@@ -120,7 +120,7 @@ class EventLog:
 
 def of_kinds(kinds: Collection[str]) -> Prepared:
     """What reads the events of these kinds behind a number, for ``behind``."""
-    wanted = sa.or_(*(event.c.kind == kind for kind in sorted(kinds)))
+    wanted = sa.or_(sa.false(), *(event.c.kind == kind for kind in sorted(kinds)))
     return Prepared(
         sa.select(event.c.id, event.c.kind, event.c.station, event.c.at, event.c.data)
         .where(event.c.id > sa.bindparam("last"), wanted)

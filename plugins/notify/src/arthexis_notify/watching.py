@@ -1,0 +1,86 @@
+"""Events of what the node itself sees: stations that come and go, plugins that change. Written where they differ."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+from arthexis import Connection, Context, Unavailable
+from arthexis_notify import tables
+
+LOOK_S: Final = 0.5
+CHUNK: Final = 500
+ON_ITS_WAY: Final = "migrated"
+USUAL: Final = frozenset({"found", "off", "selected", "imported", "registered", "configured", ON_ITS_WAY, "active"})
+"""States between which nothing went wrong: a change from one to another is no event."""
+Told = tuple[str, str | None, dict[str, Any]]
+
+
+class Watch:
+    """Compares what is with what was, twice a second, and stores the differences as events."""
+
+    def __init__(self, ctx: Context) -> None:
+        """Begin with every plugin on its way; what has failed by now is news."""
+        self._host = ctx.host
+        self._ctx = ctx
+        self._online: dict[str, str] = {}
+        self._states = {name: state if state in USUAL else ON_ITS_WAY for name, state in self._plugins().items()}
+
+    async def run(self) -> None:
+        """Look, for ever; those who were connected when the node ended, and are not, have gone."""
+        self._online = await self._host.database.read(tables.online)
+        while True:
+            await asyncio.sleep(LOOK_S)
+            online, states = self._stations(), self._plugins()
+            told = [*self._came_and_went(online), *self._changed(states)]
+            try:
+                for start in range(0, len(told), CHUNK):
+                    await self._ctx.journal.write(partial(_store, told=told[start : start + CHUNK]))
+            except Unavailable as failure:
+                self._ctx.log.warning("what the node sees waits to be stored: %s", failure)
+                continue
+            self._online, self._states = online, states
+
+    def _stations(self) -> dict[str, str]:
+        """Who is connected and approved, by folded identity."""
+        return {key: link.station.id for key, link in self._host.links.items() if link.station.known}
+
+    def _plugins(self) -> dict[str, str]:
+        return {plugin.full_name: plugin.state.value for plugin in self._host.composition.plugins}
+
+    def _came_and_went(self, online: Mapping[str, str]) -> list[Told]:
+        came: list[Told] = [("station.connected", online[key], {}) for key in online.keys() - self._online.keys()]
+        return came + [
+            ("station.disconnected", self._online[key], {"reason": "its connection ended"})
+            for key in self._online.keys() - online.keys()
+        ]
+
+    def _changed(self, states: Mapping[str, str]) -> list[Told]:
+        changed = [p for p in self._host.composition.plugins if self._is_news(p.full_name, states)]
+        return [
+            (
+                "plugin.changed",
+                None,
+                {
+                    "plugin": plugin.name,
+                    "distribution": plugin.distribution,
+                    "state": plugin.state.value,
+                    "reason": plugin.reason,
+                    "cure": plugin.cure,
+                },
+            )
+            for plugin in changed
+        ]
+
+    def _is_news(self, name: str, states: Mapping[str, str]) -> bool:
+        before, now = self._states.get(name, ON_ITS_WAY), states[name]
+        return before != now and not (before in USUAL and now in USUAL)
+
+
+def _store(db: Connection, told: list[Told]) -> None:
+    for kind, station, data in told:
+        db.event(kind, station, data)
+        if station is not None:
+            tables.note_online(db, station, online=kind == "station.connected")
