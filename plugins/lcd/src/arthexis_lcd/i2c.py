@@ -135,11 +135,11 @@ def reach(bus: int | str, address: int | None) -> Line:
     """The way to the display on a bus, at its address or where one is found; raises ``Unavailable``."""
     wires = Wires(bus)
     tried = ADDRESSES if address is None else (address,)
-    found = wires.present(tried)
-    if not found:
+    found = next((place for place in tried if wires.answers(place)), None)
+    if found is None:
         wires.close()
         raise _nothing_there(wires.path, tried)
-    return Line(wires, found[0])
+    return Line(wires, found)
 
 
 def _no_smbus(path: str) -> Unavailable:
