@@ -35,6 +35,7 @@ class Bus:
         self.plug_in(0x27)
         self.functions = PLAIN
         self.hangs = False
+        self.error = 0
         self.waiting: list[Any] = []
         self.slave = 0
         self.ioctls: dict[str, int] = {}
@@ -48,6 +49,8 @@ class Bus:
 
     def transfer(self, address: int, data: bytes | None) -> None:
         """One message to or from (None) a device; raises ``OSError`` where nothing answers."""
+        if self.error:
+            raise OSError(self.error, "as the test wants it")
         display = self.displays.get(address)
         if display is None or not display.plugged:
             raise OSError(errno.EREMOTEIO, "no acknowledgement")
@@ -134,6 +137,8 @@ def obey(testbed: Any, command: str, *words: str) -> Any:
     elif command == "remove-bus":
         testbed.remove_device("/sys/devices/platform/soc/i2c-1")
         os.unlink(os.path.join(testbed.get_root_dir(), "dev", "i2c-1"))
+    elif command == "fail-with":
+        BUS.error = getattr(errno, words[0], 0)
     elif command == "hang":
         BUS.hangs = words[0] == "on"
     elif command == "refuse-after":

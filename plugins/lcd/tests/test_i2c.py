@@ -138,6 +138,36 @@ def test_a_bus_that_is_missing_is_named_with_those_there_are(bus: Any) -> None:
     assert "sudo raspi-config nonint do_i2c 0" in told
 
 
+@pytest.mark.parametrize(
+    ("error", "said", "cure"),
+    [("ETIMEDOUT", "the bus is held low", "SDA and SCL"), ("EIO", "no display answers", "four wires")],
+)
+def test_a_bus_that_fails_is_told_from_one_where_nothing_is(bus: Any, error: str, said: str, cure: str) -> None:
+    bus(f"fail-with {error}")
+    told = python(REACH, "1")
+    assert told.startswith(said)
+    assert cure in told
+
+
+WITHOUT_I2C = """
+import asyncio, sys
+from arthexis import Event, Host, Unavailable
+sys.modules["fcntl"] = sys.modules["smbus2"] = None
+from arthexis_lcd import board, command, i2c, plugin, virtual
+sys.platform = "win32"
+try:
+    i2c.reach(1, None)
+except Unavailable as trouble:
+    print(trouble)
+"""
+
+
+def test_a_system_without_i2c_imports_everything_and_is_told_of_the_virtual_display() -> None:
+    told = python(WITHOUT_I2C)
+    assert "needs an I2C bus as Linux has it, and this is win32" in told
+    assert 'Set plugins.lcd.bus to "virtual"' in told
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be another user for once")
 def test_a_user_who_may_not_open_the_bus_is_told_of_the_group(tmp_path: Path) -> None:
     device = tmp_path / "i2c-1"

@@ -128,7 +128,7 @@ class Board:
     async def _run(self) -> None:
         while not self._closed:
             if self._due():
-                await self._read()
+                await self._read_if_possible()
             self._tell_how_it_is()
             self._compose()
             await asyncio.sleep(TICK_S)
@@ -215,6 +215,14 @@ class Board:
 
     def _due(self) -> bool:
         return self._stale and time.monotonic() - self._read_at >= READ_EVERY_S
+
+    async def _read_if_possible(self) -> None:
+        """Look at the sessions; where the database cannot be read just now, what is known of them stays."""
+        try:
+            await self._read()
+        except Unavailable as trouble:
+            self.ctx.log.warning("what runs is not known just now: %s", trouble)
+            self._stale = True
 
     async def _read(self) -> None:
         self._stale, self._read_at = False, time.monotonic()

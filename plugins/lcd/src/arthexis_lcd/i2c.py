@@ -26,6 +26,8 @@ MESSAGE: Final = 8192
 """Bytes in one message, the most that the kernel takes."""
 IDLE: Final = 0x08
 """A byte that no display minds: E low, the light on."""
+REMOTE_IO: Final = getattr(errno, "EREMOTEIO", 121)
+"""No acknowledgement, as Linux says it; other systems have no name for it."""
 NOT_ALLOWED: Final = (errno.EACCES, errno.EPERM)
 NO_DEVICE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR)
 
@@ -95,15 +97,23 @@ class Wires:
         self._bus.i2c_rdwr(i2c_msg.read(address, 1))
 
     def answers(self, address: int) -> bool:
-        """Whether a device answers there. It is read; one that cannot be read is sent a byte that no display minds."""
-        try:
-            self.read(address)
-        except OSError:
+        """Whether a device answers there. It is read; one that cannot be read is sent a byte that no display minds.
+
+        An address that a driver of the kernel holds counts. Raises ``OSError`` where the bus itself is held.
+        """
+        for ask in (self.read, self._nudge):
             try:
-                self.write(address, bytes((IDLE,)))
-            except OSError:
-                return False
-        return True
+                ask(address)
+            except OSError as error:
+                if error.errno == errno.ETIMEDOUT:
+                    raise
+                if error.errno != errno.EBUSY:
+                    continue
+            return True
+        return False
+
+    def _nudge(self, address: int) -> None:
+        self.write(address, bytes((IDLE,)))
 
     def present(self, addresses: Sequence[int]) -> list[int]:
         """Those of these addresses at which something answers."""
@@ -135,7 +145,11 @@ def reach(bus: int | str, address: int | None) -> Line:
     """The way to the display on a bus, at its address or where one is found; raises ``Unavailable``."""
     wires = Wires(bus)
     tried = ADDRESSES if address is None else (address,)
-    found = next((place for place in tried if wires.answers(place)), None)
+    try:
+        found = next((place for place in tried if wires.answers(place)), None)
+    except OSError as error:
+        wires.close()
+        raise failed(wires.path, error) from None
     if found is None:
         wires.close()
         raise _nothing_there(wires.path, tried)
@@ -185,7 +199,7 @@ def _nothing_there(path: str, tried: Sequence[int]) -> Unavailable:
 def failed(path: str, error: OSError) -> Unavailable:
     """Why a display that was there does not take anything any more."""
     told = error.strerror or str(error)
-    if error.errno in {errno.EREMOTEIO, errno.ENXIO, errno.ENODEV, errno.ENOENT}:
+    if error.errno in {REMOTE_IO, errno.ENXIO, errno.ENODEV, errno.ENOENT}:
         return Unavailable(
             f"the display does not answer any more ({told})",
             place=path,

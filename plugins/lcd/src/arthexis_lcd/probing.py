@@ -47,4 +47,10 @@ def _asked(path: str) -> Found:
         with i2c.Wires(path) as wires:
             return Found(bus=path, addresses=[f"0x{address:02x}" for address in wires.present(ADDRESSES)])
     except Unavailable as trouble:
-        return Found(bus=path, problem=trouble.problem, cure=trouble.cure)
+        return _troubled(path, trouble)
+    except OSError as error:
+        return _troubled(path, i2c.failed(path, error))
+
+
+def _troubled(path: str, trouble: Unavailable) -> Found:
+    return Found(bus=path, problem=trouble.problem, cure=trouble.cure)

@@ -38,7 +38,7 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     head_s: Annotated[float, Meta(ge=0, le=60, description="Seconds that a text stands before it scrolls")] = 1.5
     refresh_s: Annotated[
         float, Meta(ge=1, description="Everything is written anew so often, whatever a disturbance has done")
-    ] = 60.0
+    ] = 15.0
 
     def __post_init__(self) -> None:
         """Refuse a bus and a time zone that cannot be."""

@@ -15,6 +15,7 @@ from arthexis_lcd import font
 from arthexis_lcd.charset import ROMS, SLOTS
 from arthexis_lcd.hd44780 import LIGHT, RS, RW, E
 
+REMOTE_IO: Final = getattr(errno, "EREMOTEIO", 121)
 BYTE_US: Final = 22.5
 """Nine bits at 400 kHz: faster than a PCF8574 is made for, so that timing that holds here holds everywhere."""
 QUICK_US, DATA_US, SLOW_US = 37.0, 41.0, 1520.0
@@ -199,7 +200,7 @@ class VirtualDisplay:
                 self.refuses_after -= 1
             if not self.plugged or (self.refuses_after or 0) < 0:
                 self.refuses_after = None
-                raise OSError(errno.EREMOTEIO, "Remote I/O error")
+                raise OSError(REMOTE_IO, "Remote I/O error")
             self.take(byte)
 
     def take(self, byte: int) -> None:
