@@ -1,4 +1,4 @@
-"""Run stories in the machine: ``python -m tests.hardware_vm [STORY…] [--log FILE]``; the exit status says how they went."""
+"""Run stories in the machine: ``python -m tests.hardware_vm [STORY…] [--log FILE]``; 0 where all passed."""
 
 from __future__ import annotations
 

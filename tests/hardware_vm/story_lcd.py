@@ -1,4 +1,4 @@
-"""A node whose display stands on a bus of the kernel: i2c-dev over i2c-stub, read by the kernel's own trace of the bus."""
+"""A node whose display stands on a bus of the kernel: i2c-dev over i2c-stub, read by the kernel's own trace of it."""
 
 from __future__ import annotations
 

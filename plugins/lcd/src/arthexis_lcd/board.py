@@ -137,9 +137,9 @@ class Board:
         """Let the plugin's state say what the thread has found."""
         look = self._worker.look
         if look is None or look.trouble is None:
-            self.ctx.available()
+            self.ctx.has_all()
         else:
-            self.ctx.unavailable(look.trouble)
+            self.ctx.lacks(look.trouble)
 
     def _compose(self) -> None:
         now = self.ctx.clock.monotonic()
