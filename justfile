@@ -30,3 +30,7 @@ docs:
 # Measure against the rivals.
 bench *options:
     .venv/bin/python -m benchmarks.run {{options}}
+
+# Try what needs real hardware in a machine of its own (QEMU; Debian, apt, root): just hardware-vm lcd
+hardware-vm *stories:
+    .venv/bin/python -m tests.hardware_vm {{stories}}

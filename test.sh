@@ -29,6 +29,7 @@ need gcc gcc libc6-dev
 need valgrind valgrind
 need npm nodejs npm
 need chromium chromium
+need umockdev-wrapper umockdev gir1.2-umockdev-1.0 python3-gi
 
 echo "== ruff"
 "$bin/ruff" format --check --quiet .

@@ -49,20 +49,6 @@ class Context:
         task.add_done_callback(lambda _: work.close())  # of one that was cancelled before it began
         return task
 
-    def unavailable(self, trouble: Unavailable) -> None:
-        """Say that what the open lifespan stands on has gone (a reader was unplugged): the plugin is *unavailable*.
-
-        Nothing is closed or tried again by the node: the plugin looks for it itself, and says ``available`` then.
-        """
-        if self.plugin.at_work or self.plugin.state is State.UNAVAILABLE:
-            self.plugin.rest(State.UNAVAILABLE, trouble.problem, trouble.cure or "It is tried again by itself")
-
-    def available(self) -> None:
-        """Say that it is back: a plugin that was unavailable is active again."""
-        if self.plugin.state is State.UNAVAILABLE:
-            self.plugin.climb(State.ACTIVE)
-            self.host.contain.stand(self.plugin)
-
     def contributions(self, kind: type[C]) -> list[tuple[Plugin, C]]:
         """What all plugins contribute of a kind (``ctx.contributions(Notifier)``), each with the plugin it came from.
 
@@ -102,6 +88,17 @@ class Context:
         if place == "last":
             return lambda *args: handler(*args, context)
         return partial(handler, **{CONTEXT: context}) if place == "named" else handler
+
+    def lacks(self, missing: Unavailable) -> None:
+        """Say that what this plugin needs has gone while it runs; it goes on, and its state tells why and the cure."""
+        if self.plugin.at_work or self.plugin.state is State.UNAVAILABLE:
+            self.plugin.rest(State.UNAVAILABLE, missing.problem, missing.cure or "It is tried again by itself")
+
+    def has_all(self) -> None:
+        """Say that what this plugin needs is there (again)."""
+        if self.plugin.state is State.UNAVAILABLE:
+            self.plugin.climb(State.ACTIVE)
+            self.host.contain.stand(self.plugin)
 
 
 def _label(host: Host, plugin: Plugin, handler: Callable[..., Any]) -> str:

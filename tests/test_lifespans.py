@@ -102,11 +102,11 @@ async def test_what_goes_away_and_comes_back_is_said_by_the_plugin(site: Any, tm
     acme = plugin(site, "heard.append(ctx)\nyield\nheard.append('closed')")
     async with node(tmp_path / "node", plugins=[acme]) as running:
         [ctx] = heard()
-        ctx.unavailable(Unavailable("the reader was unplugged", cure="Plug it in"))
+        ctx.lacks(Unavailable("the reader was unplugged", cure="Plug it in"))
         found = running.plugin("acme")
         assert (found.state, found.reason, found.cure) == (State.UNAVAILABLE, "the reader was unplugged", "Plug it in")
         assert len(heard()) == 1, "nothing is closed or opened again"
-        ctx.available()
+        ctx.has_all()
         assert (found.state, found.reason) == (State.ACTIVE, "")
     assert heard()[1:] == ["closed"]
 

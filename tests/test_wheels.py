@@ -23,6 +23,8 @@ from tests import tutorial
 ROOT = tutorial.ROOT
 ROOMS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/setup.cfg"))]
 MOST_REQUIREMENTS = 12
+AT_THE_HARDWARE = ("lcd", "rfid", "wifi_ap")
+"""Plugins that run on a Raspberry Pi, where there is no compiler."""
 SDIST = "import sys; from setuptools import build_meta; print(build_meta.build_sdist(sys.argv[1]))"
 START = {"connectorId": 1, "idTag": "TAG", "meterStart": 100, "timestamp": "2026-11-24T10:00:00Z"}
 
@@ -129,6 +131,28 @@ def test_every_distribution_is_built_by_the_same_three_lines(room: Path) -> None
 def test_the_host_needs_about_a_dozen_packages(built: dict[str, Path]) -> None:
     needs = [need for need in _metadata(built, ROOT).get_all("Requires-Dist", []) if "extra" not in need]
     assert len(needs) <= MOST_REQUIREMENTS, needs
+
+
+def _needs(names: tuple[str, ...]) -> list[str]:
+    """What these plugins require beside our own distributions, as far as they are in this clone."""
+    rooms = [ROOT / "plugins" / name for name in names]
+    given = [_config(room)["options"]["install_requires"] for room in rooms if (room / "setup.cfg").exists()]
+    lines = [line.strip() for text in given for line in text.splitlines()]
+    return sorted({line for line in lines if line and not line.startswith("arthexis-")})
+
+
+@pytest.mark.parametrize("python", ["311", "313"])
+def test_what_the_hardware_needs_is_there_for_a_raspberry_pi_without_a_compiler(python: str, tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "-d", str(tmp_path)]
+    wanted = _needs(AT_THE_HARDWARE)
+    assert wanted
+    if subprocess.run([*pip, "--no-deps", "smbus2"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no package index can be reached")
+    glibc = [option for tag in ("manylinux2014", "manylinux_2_28") for option in ("--platform", f"{tag}_aarch64")]
+    abis = [option for abi in (f"cp{python}", "abi3", "none") for option in ("--abi", abi)]
+    there = ["--only-binary=:all:", *glibc, "--implementation", "cp", "--python-version", python, *abis]
+    done = subprocess.run([*pip, *there, *wanted], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 async def test_the_host_alone_serves_its_page_and_implements_nothing(built: dict[str, Path], tmp_path: Path) -> None:
