@@ -118,12 +118,12 @@ def _callable_with(handler: Callable[..., Any], arguments: int) -> bool:
     return True
 
 
-def _decodable(kind: Any) -> bool:
+def _expect_decodable(what: str, kind: Any) -> None:
+    """Raise ``TypeError`` with msgspec's own reason for a type that it cannot decode."""
     try:
         msgspec.json.Decoder(kind)
-    except (TypeError, NameError):
-        return False
-    return True
+    except (TypeError, NameError) as problem:
+        raise TypeError(f"{what} must be a type that msgspec can decode: {problem}") from None
 
 
 def _struct(kind: object) -> bool:
@@ -319,7 +319,7 @@ class DataTransfer:
         _expect(f"handler of {what}", callable(self.handler), "a function")
         taken = "a function of (station, data) or (station, data, ctx)"
         _expect(f"handler of {what}", _callable_with(self.handler, 2), taken)
-        _expect(f"data of {what}", self.data is None or _decodable(self.data), "a type that msgspec can decode")
+        _expect_decodable(f"data of {what}", self.data)
 
     @property
     def key(self) -> tuple[str, str | None]:
