@@ -1,10 +1,12 @@
 """Each decision, over a real socket."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import WSServerHandshakeError
 
+from arthexis import format_utc
 from arthexis.testing import wire
 
 OCPP = "arthexis-ocpp16:*"
