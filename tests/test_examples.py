@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import re
-import shutil
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -20,30 +19,10 @@ from tests import tutorial
 
 ROOT = tutorial.ROOT
 ROOMS = sorted(path.parent for path in EXAMPLES.glob("*/setup.cfg"))
-CLUTTER = shutil.ignore_patterns("*.egg-info", "build", "__pycache__", ".*")
-WHEELS = ["wheel", "--no-build-isolation", "-w"]
-NO_NET = ["--quiet", "--no-index", "--no-deps", "--disable-pip-version-check"]
 
 
 def named(room: Path) -> str:
     return room.name
-
-
-def pip(*words: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", words[0], *NO_NET, *words[1:]], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder outside the clone with every example: its source, its wheel, and all of them installed in ``site``."""
-    folder = tmp_path_factory.mktemp("shelf")
-    sources = [shutil.copytree(room, folder / room.name, ignore=CLUTTER) for room in ROOMS]
-    pip(*WHEELS, str(folder / "wheels"), *map(str, sources))
-    pip("install", "--target", str(folder / "site"), *map(str, (folder / "wheels").glob("*.whl")))
-    return folder
 
 
 def test_the_tests_of_every_example_pass_where_it_is_installed(shelf: Path) -> None:

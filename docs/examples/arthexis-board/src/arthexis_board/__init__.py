@@ -13,7 +13,7 @@ display = []
 
 class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     host: Annotated[str, Meta(description="Address of the display")] = "127.0.0.1"
-    port: Annotated[int, Meta(description="Its TCP port", ge=1, le=65535)] = 7001
+    port: Annotated[int, Meta(description="Its TCP port", ge=1, le=65535)] = 7817
 
 
 @hookimpl

@@ -2,7 +2,7 @@
 
 from arthexis import Registration, hookimpl
 
-MAKERS = {"acme", "voltwerk", "sunbox"}
+MAKERS = {"acme", "arthexis", "voltwerk", "sunbox"}
 
 
 @hookimpl

@@ -1,6 +1,4 @@
-"""Tell stations with solar panels what to expect tomorrow."""
-
-from datetime import timedelta
+"""Tell stations with solar panels what to expect."""
 
 from msgspec import Struct
 
@@ -8,17 +6,21 @@ from arthexis import DataTransfer, Reject, hookimpl
 
 
 class Hour(Struct, rename="camel"):
-    at_hour: int
+    hour: int
     sun_watts: int
 
 
-async def tomorrow(station, data, ctx):
-    day = ctx.clock.now() + timedelta(days=1)
-    if day.month in (12, 1):
-        raise Reject({"reason": "no sun", "month": day.month})
-    return [Hour(at_hour=10, sun_watts=1800), Hour(at_hour=14, sun_watts=3200)]
+async def forecast(station, data):
+    if data != "tomorrow":
+        raise Reject({"known": ["tomorrow"], "asked": data})
+    return [Hour(hour=10, sun_watts=1800), Hour(hour=14, sun_watts=3200)]
+
+
+async def capacity(station, data):
+    return {"station": station.id, "kWp": 9.8}
 
 
 @hookimpl
 def register_data_transfers():
-    yield DataTransfer("com.sunbox", "GetForecast", tomorrow)
+    yield DataTransfer("com.sunbox", "GetForecast", forecast)
+    yield DataTransfer("com.sunbox", "GetCapacity", capacity)
