@@ -196,7 +196,8 @@ async def test_a_stranger_s_wheel_is_installed_enabled_and_answers_after_a_resta
         assert await _told(made, PRICE, SAMPLE) == [unknown, unknown]
         made.install(*map(str, wheels))
         listed = {row["name"]: row for row in json.loads(made.run("plugins", "list", "--json").stdout)}
-        assert "voltwerk" not in listed or listed["voltwerk"]["state"] == "found"
+        assert (listed["voltwerk"]["state"], listed["sunbox"]["state"]) == ("found", "found")
+        assert "arthexis plugins enable arthexis-sunbox:sunbox" in listed["sunbox"]["cure"]
         for name in ("voltwerk", "sunbox"):
             made.run("plugins", "enable", f"arthexis-{name}:{name}")
         made.run("config", "set", "plugins.voltwerk.day_cents", "40")
