@@ -118,12 +118,12 @@ def _callable_with(handler: Callable[..., Any], arguments: int) -> bool:
     return True
 
 
-def _decodable(kind: Any) -> bool:
+def _expect_decodable(what: str, kind: Any) -> None:
+    """Raise ``TypeError`` with msgspec's own reason for a type that it cannot decode."""
     try:
         msgspec.json.Decoder(kind)
-    except (TypeError, NameError):
-        return False
-    return True
+    except (TypeError, NameError) as problem:
+        raise TypeError(f"{what} must be a type that msgspec can decode: {problem}") from None
 
 
 def _struct(kind: object) -> bool:
@@ -293,6 +293,17 @@ class Operation:
     finished: Callable[[Connection, Ended], None] | None = None
     follow_up: FollowUp | None = None
 
+    def __post_init__(self) -> None:
+        """Check the types."""
+        _expect("name", _name(self.name), "the action's name")
+        _expect(f"summary of {self.name}", _name(self.summary), "a few words")
+        wanted = "a coroutine function (async def)"
+        _expect(f"prepare of {self.name}", self.prepare is None or _coroutine_function(self.prepare), wanted)
+        for member in ("fill", "check", "shown", "finished"):
+            fn = getattr(self, member)
+            plain = fn is None or (callable(fn) and not _coroutine_function(fn))
+            _expect(f"{member} of {self.name}", plain, "a plain function")
+
 
 @dataclass(frozen=True, slots=True)
 class DataTransfer:
@@ -319,7 +330,7 @@ class DataTransfer:
         _expect(f"handler of {what}", callable(self.handler), "a function")
         taken = "a function of (station, data) or (station, data, ctx)"
         _expect(f"handler of {what}", _callable_with(self.handler, 2), taken)
-        _expect(f"data of {what}", self.data is None or _decodable(self.data), "a type that msgspec can decode")
+        _expect_decodable(f"data of {what}", self.data)
 
     @property
     def key(self) -> tuple[str, str | None]:
@@ -352,7 +363,8 @@ class Diagnosis:
     def __post_init__(self) -> None:
         """Check the types."""
         _expect("name", _name(self.name), "text")
-        _expect(f"look of {self.name}", callable(self.look), "a function")
+        plain = _callable_with(self.look, 2) and not _coroutine_function(self.look)
+        _expect(f"look of {self.name}", plain, "a plain function of (db, station)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -519,7 +531,10 @@ class Job:
         """Check the types."""
         _expect("name", _name(self.name), "text that stays the same for ever")
         _expect(f"handler of {self.name}", _coroutine_function(self.handler), "a coroutine function (async def)")
-        _expect(f"timeout_s of {self.name}", self.timeout_s > 0, "a number of seconds above 0")
+        _expect(f"handler of {self.name}", _callable_with(self.handler, 2), "a function of (ctx, args)")
+        _expect(f"every_s of {self.name}", self.every_s is None or self.every_s > 0, "seconds above 0, or None")
+        _expect(f"retries of {self.name}", self.retries >= 0, "0 or more")
+        _expect(f"timeout_s of {self.name}", self.timeout_s > 0 and self.backoff_s >= 0, "seconds above 0")
 
 
 @dataclass(frozen=True, slots=True)

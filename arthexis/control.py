@@ -34,6 +34,7 @@ from arthexis.db import backup, jobs, migrate
 from arthexis.db.statements import Connection
 from arthexis.errors import DomainError, NotFound, PluginError, Unavailable
 from arthexis.operations import Wish
+from arthexis.plugins.compose import newcomers
 from arthexis.plugins.contain import attempt
 from arthexis.plugins.provenance import provenance
 from arthexis.plugins.states import RUNNING, Plugin
@@ -123,8 +124,8 @@ def _counted(host: Host) -> dict[str, int]:
 
 @request("viewer")
 async def plugins_list(host: Host) -> list[dict[str, Any]]:
-    """Every plugin that is installed, with its state, reason and cure, and where it came from."""
-    found = host.composition.plugins
+    """Every plugin that is installed, also since the node started, with its state, reason, cure and provenance."""
+    found = [*host.composition.plugins, *await asyncio.to_thread(newcomers, host.composition)]
     came = await _provenances(found)
     return [{**plugin.to_dict(), "provenance": came.get(plugin.distribution)} for plugin in found]
 

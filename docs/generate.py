@@ -6,6 +6,7 @@ exit status 1 if there are any. Everything is read from the code: hooks, actions
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import os
@@ -31,6 +32,7 @@ from arthexis.plugins.compose import Composition, Selection, compose
 from arthexis.web.problems import KINDS as PROBLEMS
 
 ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "docs" / "examples"
 BLOCK = re.compile(r"<!-- generated: (?P<name>[^>]+?) -->\n(?P<body>.*?)<!-- end -->\n", re.DOTALL)
 WIDTH = 100
 KINDS = {"register": "collects", "decide": "asks", "on": "tells"}
@@ -329,6 +331,45 @@ def _kit() -> str:
     return table(("name", "for"), rows)
 
 
+LANGUAGES = {".py": "python", ".cfg": "ini", ".toml": "toml", ".md": "markdown"}
+
+
+def _example(place: str) -> str:
+    """A file of an example as a page shows it, ``arthexis-greeter/setup.cfg``; raises ``LookupError``."""
+    file = EXAMPLES / place
+    if not file.is_file():
+        raise LookupError(f"no example has a file {place!r}")
+    return f"`{place}`:\n\n```{LANGUAGES[file.suffix]}\n{file.read_text('utf-8')}```\n"
+
+
+def hooks_of() -> dict[str, list[str]]:
+    """Which examples implement which hook, by the hook's name."""
+    found: dict[str, list[str]] = {}
+    for file in sorted(EXAMPLES.glob("*/src/**/*.py")):
+        for node in ast.parse(file.read_text("utf-8")).body:
+            marks = [ast.unparse(mark) for mark in getattr(node, "decorator_list", [])]
+            room = file.relative_to(EXAMPLES).parts[0]
+            if "hookimpl" in marks and room not in found.setdefault(getattr(node, "name", ""), []):
+                found[getattr(node, "name", "")].append(room)
+    return found
+
+
+def _examples() -> str:
+    made = hooks_of()
+    made["a role"] = [path.parent.name for path in EXAMPLES.glob("*/setup.cfg") if _parsed(path).has_option(*A_ROLE)]
+    rows = [
+        (
+            code(hook) if hook in hooks() else hook,
+            ", ".join(f"[{room}]({room}/README.md)" for room in sorted(made[hook])),
+        )
+        for hook in (*(name for name in hooks() if name in made), "a role")
+    ]
+    return table(("kind of contribution", "examples"), rows)
+
+
+A_ROLE = ("options.entry_points", "arthexis.roles")
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "hooks": _hook_table,
     "actions": _actions,
@@ -342,6 +383,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "requests": _requests,
     "public names": _public,
     "test kit": _kit,
+    "examples": _examples,
 }
 
 
@@ -350,6 +392,8 @@ def body(name: str) -> str:
     start, _, hook = name.partition(" ")
     if start == "hook" and hook in hooks():
         return _hook(hook)
+    if start == "example":
+        return _example(hook)
     if name not in BLOCKS:
         raise LookupError(f"no generated block is called {name!r}")
     return BLOCKS[name]()

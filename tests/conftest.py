@@ -30,6 +30,7 @@ from tests.postgresql import Cluster, binaries
 
 HOST = migrate.Chain(migrate.HOST, migrate.HOST_MIGRATIONS)
 ZOO = Path(__file__).parent / "zoo"
+EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 START_S = 40.0
 HANDSHAKE = (
     "Host: 127.0.0.1",
@@ -327,6 +328,25 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         return request.getfixturevalue("cluster").database()
     return f"sqlite:///{tmp_path / 'arthexis.db'}"
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder outside the clone with every example: its source, its wheel, and all of them installed in ``site``."""
+    folder = tmp_path_factory.mktemp("shelf")
+    clutter = shutil.ignore_patterns("*.egg-info", "build", "__pycache__", ".*")
+    rooms = [path.parent for path in EXAMPLES.glob("*/setup.cfg")]
+    sources = [shutil.copytree(room, folder / room.name, ignore=clutter) for room in rooms]
+    _pip("wheel", "--no-build-isolation", "-w", str(folder / "wheels"), *map(str, sources))
+    _pip("install", "--target", str(folder / "site"), *map(str, (folder / "wheels").glob("*.whl")))
+    return folder
+
+
+def _pip(command: str, *words: str) -> None:
+    options = ["--quiet", "--no-index", "--no-deps", "--disable-pip-version-check"]
+    run = [sys.executable, "-m", "pip", command, *options, *words]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="session")

@@ -25,10 +25,11 @@ STOP_S = 15.0
 class NodeProcess:
     """``python -m arthexis start …`` on a data folder of its own; ``output`` holds every line it wrote."""
 
-    def __init__(self, home: Path, *options: str, config: str = "") -> None:
-        """Prepare one; ``config`` is the text of its ``arthexis.toml``."""
+    def __init__(self, home: Path, *options: str, config: str = "", site: Path | None = None) -> None:
+        """Prepare one; ``config`` is the text of its ``arthexis.toml``, ``site`` a folder of more distributions."""
         self.home = home
         self.options = options
+        self.site = site
         self.port = 0
         self.output: list[str] = []
         self.process: subprocess.Popen[str] | None = None
@@ -46,7 +47,8 @@ class NodeProcess:
     def environment(self) -> dict[str, str]:
         """What the node and its commands run with."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("ARTHEXIS")}
-        return {**clean, "ARTHEXIS_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        more = {"PYTHONPATH": str(self.site)} if self.site is not None else {}
+        return {**clean, "ARTHEXIS_HOME": str(self.home), "PYTHONUNBUFFERED": "1", **more}
 
     def start(self) -> NodeProcess:
         """Start and wait for the greeting; the port is free the first time and the same from then on."""
@@ -139,10 +141,15 @@ class NodeProcess:
             return [dict(row) for row in db.execute(query, values)]
 
 
-@contextlib.contextmanager
-def node_process(home: Path, *options: str, config: str = "") -> Iterator[NodeProcess]:
+def node_process(home: Path, *options: str, config: str = "") -> contextlib.AbstractContextManager[NodeProcess]:
     """A started node; at the end it is asked to stop, and killed if it does not."""
-    node = NodeProcess(home, *options, config=config).start()
+    return started(NodeProcess(home, *options, config=config))
+
+
+@contextlib.contextmanager
+def started(node: NodeProcess) -> Iterator[NodeProcess]:
+    """A node that was prepared, started; at the end it is asked to stop, and killed if it does not."""
+    node.start()
     try:
         yield node
         if node.running:

@@ -178,3 +178,58 @@ async def test_a_node_made_of_wheels_charges_a_car(built: dict[str, Path], tmp_p
     assert json.loads(made.run("transactions", "show", str(number), "--json").stdout)["energy_wh"] == 250
     states = made.run("plugins", "list").stdout
     assert "failed" not in states, states
+
+
+PRICE = {"vendorId": "com.voltwerk", "messageId": "GetPrice", "data": '{"kwh": 10}'}
+SAMPLE = {"vendorId": "com.sunbox", "messageId": "Telemetry", "data": '{"number": 7, "celsius": 41.5}'}
+
+
+def _strangers(folder: Path) -> list[Path]:
+    """The wheels of two vendors, built from a folder that is no part of the clone."""
+    ignored = shutil.ignore_patterns("*.egg-info", "build")
+    names = ("arthexis-voltwerk", "arthexis-sunbox")
+    rooms = [shutil.copytree(ROOT / "docs" / "examples" / name, folder / name, ignore=ignored) for name in names]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-index", "--no-deps"]
+    command = [*pip, "--no-build-isolation", "-w", str(folder / "wheels"), *map(str, rooms)]
+    subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return sorted((folder / "wheels").iterdir())
+
+
+def _installed_host(made: tutorial.Environment) -> dict[Path, bytes]:
+    site = next(made.folder.glob("lib/python*/site-packages"), made.folder / "Lib" / "site-packages")
+    return {path: path.read_bytes() for path in (site / "arthexis").rglob("*.py")}
+
+
+async def _told(made: tutorial.Environment, *messages: dict[str, str]) -> list[dict[str, str]]:
+    """What a station of the running node is answered to DataTransfers, over a socket."""
+    url = json.loads((made.home / "control.json").read_bytes())["url"].replace("http", "ws", 1)
+    async with wire(f"{url}/ocpp/CP-1") as station:
+        await station.boot()
+        return [await station.result("DataTransfer", message) for message in messages]
+
+
+async def test_a_stranger_s_wheel_is_installed_enabled_and_answers_after_a_restart(
+    built: dict[str, Path], tmp_path: Path
+) -> None:
+    made = tutorial.environment(tmp_path / "env", editable=False)
+    made.install(*(str(_artifact(built, room, ".whl")) for room in ROOMS))
+    host = _installed_host(made)
+    wheels = _strangers(tmp_path / "elsewhere")
+    async with tutorial.Running(made):
+        unknown = {"status": "UnknownVendorId"}
+        assert await _told(made, PRICE, SAMPLE) == [unknown, unknown]
+        made.install(*map(str, wheels))
+        listed = {row["name"]: row for row in json.loads(made.run("plugins", "list", "--json").stdout)}
+        assert (listed["voltwerk"]["state"], listed["sunbox"]["state"]) == ("found", "found")
+        assert "arthexis plugins enable arthexis-sunbox:sunbox" in listed["sunbox"]["cure"]
+        for name in ("voltwerk", "sunbox"):
+            made.run("plugins", "enable", f"arthexis-{name}:{name}")
+        made.run("config", "set", "plugins.voltwerk.day_cents", "40")
+        assert await _told(made, PRICE) == [unknown], "nothing changes before the restart"
+        made.run("restart")
+        price = {"status": "Accepted", "data": '{"cents":400,"currency":"EUR"}'}
+        assert await _told(made, PRICE, SAMPLE) == [price, {"status": "Accepted"}]
+        assert made.run("sunbox", "CP-1").stdout.splitlines()[-1].split() == ["7", "41.5", "-"]
+        tried = made.run("simulate", "call", "CP-1", "DataTransfer", "--payload", json.dumps(PRICE))
+        assert json.loads(tried.stdout) == price
+    assert _installed_host(made) == host

@@ -32,7 +32,7 @@ def get(path: str, as_json: bool) -> None:
         click.echo(show.plain(value))
 
 
-@config.command("set")
+@config.command("set", context_settings={"ignore_unknown_options": True})
 @click.argument("path")
 @click.argument("value")
 @show.json_option

@@ -195,6 +195,16 @@ def compose(
     return composition
 
 
+def newcomers(composition: Composition) -> list[Plugin]:
+    """Plugins that were installed since this composition was made; nothing of them is imported."""
+    known = {plugin.full_name for plugin in composition.plugins}
+    found = [plugin for plugin in discover() if plugin.full_name not in known]
+    for plugin in found:
+        cure = f"Run: arthexis plugins enable {plugin.full_name}, then: arthexis restart"
+        plugin.rest(State.FOUND, "installed since the node started", cure)
+    return found
+
+
 def _check_tables(composition: Composition, registry: Registry) -> None:
     """Refuse migrations that are not there, and a second folder of them in one distribution."""
     folders: dict[str, str] = {}

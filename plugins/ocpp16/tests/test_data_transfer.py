@@ -521,7 +521,7 @@ def register_data_transfers():
     [
         ('"com.acme", "A", alone', "a function of (station, data) or (station, data, ctx)"),
         ('"com.acme", "A", too_many', "a function of (station, data) or (station, data, ctx)"),
-        ('"com.acme", "A", fine, "Question"', "data of com.acme A must be a type that msgspec can decode"),
+        ('"com.acme", "A", fine, "Question"', "data of com.acme A must be a type that msgspec can decode: Type"),
         ('"com.acme", "A" * 51, fine', "message_id must be at most 50 characters"),
         ('"c" * 256, "A", fine', "vendor_id must be at most 255 characters"),
     ],

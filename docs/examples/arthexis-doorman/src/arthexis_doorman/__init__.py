@@ -1,0 +1,1 @@
+"""Four plugins that decide; each can be enabled alone."""

@@ -1,0 +1,16 @@
+"""Offer one price for all stations."""
+
+from decimal import Decimal
+
+from arthexis import Service, hookimpl
+from arthexis_tariffs import Tariffs
+
+
+class FlatTariff:
+    def per_kwh(self, station):
+        return Decimal("0.31")
+
+
+@hookimpl
+def register_services():
+    yield Service(Tariffs, FlatTariff())
