@@ -33,6 +33,7 @@ from arthexis.charging.ids import folded
 from arthexis.db import backup, jobs, migrate
 from arthexis.db.statements import Connection
 from arthexis.errors import DomainError, NotFound, PluginError, Unavailable
+from arthexis.explain import explain
 from arthexis.operations import Wish
 from arthexis.plugins.contain import attempt
 from arthexis.plugins.provenance import provenance
@@ -180,6 +181,12 @@ def _one_plugin(host: Host, name: str) -> Plugin:
         names = " or ".join(plugin.full_name for plugin in found)
         raise PluginError(f"{name} comes from several distributions", place="plugins", cure=f"Say {names}")
     return found[0]
+
+
+@request("viewer")
+async def plugins_explain(host: Host, name: str) -> dict[str, Any]:
+    """Who would be asked for an action, an operation, a hook or anything else of a name, and what happens otherwise."""
+    return explain(host, name)
 
 
 def _short(contribution: Any) -> str:

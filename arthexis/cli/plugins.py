@@ -9,6 +9,7 @@ import click
 
 from arthexis.cli import authors, show
 from arthexis.cli.node_access import ask, configuration
+from arthexis.cli.plugins_explain import explain
 from arthexis.errors import NotFound, PluginError
 from arthexis.plugins.discover import discover
 from arthexis.plugins.patterns import checked, matching, pinned
@@ -24,6 +25,9 @@ def plugins() -> None:
 
 
 plugins.add_command(authors.new)
+
+
+plugins.add_command(explain)
 
 
 @plugins.command("list")

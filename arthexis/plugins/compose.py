@@ -28,6 +28,7 @@ from arthexis.contributions import (
     Tables,
 )
 from arthexis.errors import ConfigError
+from arthexis.plugins import trace
 from arthexis.plugins.contain import attempt, told
 from arthexis.plugins.discover import Plugins, discover
 from arthexis.plugins.patterns import Pin, matching
@@ -192,7 +193,17 @@ def compose(
     for hook, found_here in composition.contributions.items():
         composition.contributions[hook] = [(p, c) for p, c in found_here if p.full_name in standing]
     composition.hooks = {hook: registry.implementations(hook) for hook in HOOKS}
+    if trace.wanted():
+        _trace(composition)
     return composition
+
+
+def _trace(composition: Composition) -> None:
+    """Put the functions that the node will call behind ones that write each call to the log."""
+    for hook, found in composition.contributions.items():
+        composition.contributions[hook] = [(plugin, trace.traced_contribution(plugin, c)) for plugin, c in found]
+    for hook, implementations in composition.hooks.items():
+        composition.hooks[hook] = tuple((p, trace.traced_hook(p, hook, fn)) for p, fn in implementations)
 
 
 def _check_tables(composition: Composition, registry: Registry) -> None:

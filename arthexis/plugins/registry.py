@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import functools
 import inspect
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import pluggy
@@ -31,6 +31,7 @@ from arthexis.contributions import (
     Subscriber,
     Tables,
 )
+from arthexis.plugins import trace
 from arthexis.plugins.contain import Contain, attempt, collect, kind, told
 from arthexis.plugins.states import Plugin, State
 
@@ -65,6 +66,7 @@ class Registry:
     def __init__(self, patience_s: float) -> None:
         """Know the host's hooks and no plugin; a ``register_*`` hook may take so many seconds."""
         self._patience_s = patience_s
+        self._traces = trace.wanted()
         self.manager = pluggy.PluginManager("arthexis")
         self.manager.add_hookspecs(hookspecs)
         self._hooks = sorted(name for name in vars(self.manager.hook) if not name.startswith("_"))
@@ -127,7 +129,8 @@ class Registry:
         found: list[Contribution] = []
         taken: dict[object, Plugin] = {}
         for plugin, fn in self.implementations(hook):
-            yielded, error = _collected(partial(collect, self._patience_s, fn), kind, key)
+            call = trace.traced_hook(plugin, hook, fn) if self._traces else fn
+            yielded, error = _collected(functools.partial(collect, self._patience_s, call), kind, key)
             rivals = list(dict.fromkeys(taken[k] for c in yielded if error is None and (k := key(c)) in taken))
             if error is not None:
                 reason = f"{hook}: {told(error)}"
@@ -190,7 +193,12 @@ def _fitted(implementation: pluggy.HookImpl) -> Callable[..., Any]:
     wanted = [place for place, name in enumerate(spec.parameters) if name in implementation.argnames]
     if len(wanted) == len(spec.parameters):
         return function
-    return lambda *args: function(*(args[place] for place in wanted))
+
+    @functools.wraps(function)
+    def fitted(*args: Any) -> Any:
+        return function(*(args[place] for place in wanted))
+
+    return fitted
 
 
 def _first_line(error: Exception) -> str:
