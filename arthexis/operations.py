@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("arthexis.operations")
 
 QUIET_S: Final = 10.0
-PREPARE_S: Final = 5.0
 """For so long a station that has just connected may say something before it is told anything."""
 
 AGAIN_S: Final = 1.0
+PREPARE_S: Final = 5.0
 TRIES: Final = 600
 MOST_QUEUED: Final = 1_000
 MOST_SAID: Final = 200
