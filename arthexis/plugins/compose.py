@@ -185,6 +185,7 @@ def compose(
     registry = Registry(patience_s)
     for plugin in _at(composition, State.IMPORTED):
         registry.register(plugin)
+    composition.notices += [_retirement(plugin, said) for plugin in composition.plugins for said in plugin.retired]
     _configure(composition, registry, configure)
     for hook in KINDS:
         composition.contributions[hook] = registry.collect(hook)
@@ -196,6 +197,12 @@ def compose(
     if trace.wanted():
         _trace(composition)
     return composition
+
+
+def _retirement(plugin: Plugin, said: str) -> Notice:
+    """What an operator is told of a plugin that a later host will not understand."""
+    cure = f"Before the host is upgraded, run: arthexis plugins install --upgrade {plugin.distribution}"
+    return Notice(f"{plugin.full_name} {plugin.version}: {said}", cure)
 
 
 def _trace(composition: Composition) -> None:

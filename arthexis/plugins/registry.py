@@ -10,7 +10,7 @@ import asyncio
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pluggy
@@ -76,7 +76,7 @@ class Registry:
         """Hand a plugin's module to pluggy; a misspelt hook or a wrong signature fails the plugin."""
         try:
             self.manager.register(plugin.module, plugin.full_name)
-        except (pluggy.PluginValidationError, ValueError) as error:
+        except (pluggy.PluginValidationError, ValueError, hookspecs.Retired) as error:
             self._unregister(plugin)
             plugin.fail(State.REGISTERED, _first_line(error), "Compare its hooks with docs/hooks.md")
             return
@@ -86,6 +86,7 @@ class Registry:
             plugin.fail(State.REGISTERED, *wrong)
             return
         self._plugins[plugin.full_name] = plugin
+        plugin.retired = tuple(self._retired(plugin))
         plugin.climb(State.REGISTERED)
 
     def remove(self, plugin: Plugin) -> None:
@@ -97,11 +98,25 @@ class Registry:
         if self.manager.has_plugin(plugin.full_name):
             self.manager.unregister(name=plugin.full_name)
 
+    def _retired(self, plugin: Plugin) -> Iterator[str]:
+        """What of this plugin a later host will not understand any more."""
+        for caller in self.manager.get_hookcallers(plugin.module) or []:
+            if caller.spec is None:
+                continue
+            mine = (i for i in caller.get_hookimpls() if i.plugin_name == plugin.full_name)
+            used = {name for implementation in mine for name in implementation.argnames}
+            warned = [caller.spec.warn_on_impl]
+            warned += [warning for name, warning in (caller.spec.warn_on_impl_args or {}).items() if name in used]
+            yield from (str(warning) for warning in warned if warning is not None)
+
     def _misspelt(self, plugin: Plugin) -> tuple[str, str] | None:
         """Reason and cure of a hook of this plugin that the host does not specify."""
         callers = self.manager.get_hookcallers(plugin.module) or []
         for caller in callers:
             if not caller.has_spec() and not any(i.optionalhook for i in caller.get_hookimpls()):
+                gone = hookspecs.GONE.get(caller.name)
+                if gone is not None:
+                    return f"the hook {caller.name} is gone since {gone.gone_in}", f"Its author must use {gone.instead}"
                 close = difflib.get_close_matches(caller.name, self._hooks, 1)
                 cure = f"Did you mean {close[0]}?" if close else "See docs/hooks.md for the hooks there are"
                 return f"there is no hook {caller.name}", cure
