@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -107,10 +107,19 @@ def _meant(name: str, names: Iterable[str]) -> str:
     )
 
 
-def _asked(plugin: Plugin, fn: Any, within_s: float | None, working: Sequence[State] = ()) -> Asked:
+def _asked(host: Host, plugin: Plugin, fn: Any, within_s: float | None, label: str) -> Asked:
+    """One who would be asked; ``label`` is what the host calls this among the plugin's hooks."""
     code = fn if isinstance(fn, str) else _code(fn)
-    idle = not plugin.standing or (bool(working) and plugin.state not in working)
-    return Asked(plugin.full_name, plugin.state.value, code, within_s, f"it is {plugin.state}" if idle else "")
+    return Asked(plugin.full_name, plugin.state.value, code, within_s, _skipped(host, plugin, label))
+
+
+def _skipped(host: Host, plugin: Plugin, label: str) -> str:
+    """Why it would not be asked just now, or nothing."""
+    if not plugin.standing:
+        return f"it is {plugin.state}"
+    if host.contain.rests(plugin, label):
+        return f"it is suspended until {plugin.ailments[label].until_at:%H:%M:%S} UTC"
+    return "it is unavailable" if label.startswith("subscriber ") and plugin.state is State.UNAVAILABLE else ""
 
 
 def _code(fn: Any) -> str:
@@ -134,7 +143,7 @@ def _actions(host: Host, name: str) -> Iterator[Meaning]:
             kind="action",
             name=name,
             summary=f"A CALL that stations of {subprotocol} make",
-            asked=(_asked(found[0], found[1].handler, limit_s),) if found is not None else (),
+            asked=(_asked(host, found[0], found[1].handler, limit_s, f"action {name}"),) if found is not None else (),
             otherwise=f"CALLERROR {dialect.code(dialect.fault_of(name))}",
             on_fault="CALLERROR InternalError; the station sends it again",
             asks=_decisions(host, found[1]) if found is not None else (),
@@ -150,12 +159,13 @@ def _operations(host: Host, name: str) -> Iterator[Meaning]:
     for plugin, operation in host.composition.operations:
         if operation.name == name:
             within_s = operation.timeout_s or host.settings.stations.call_timeout_s
-            prepare = (_asked(plugin, operation.prepare, PREPARE_S),) if operation.prepare is not None else ()
+            code = operation.prepare or "declares it; the payload goes as it was given"
+            limit_s = PREPARE_S if operation.prepare is not None else None
             yield Meaning(
                 kind="operation",
                 name=name,
                 summary=f"{operation.summary}. The station has {within_s:g} s to answer",
-                asked=prepare or (_asked(plugin, "declares it; the payload goes as it was given", None),),
+                asked=(_asked(host, plugin, code, limit_s, f"operation {name}"),),
                 otherwise="refused: no plugin knows it",
                 on_fault="refused, and nothing is sent",
                 asks=_decisions(host, operation),
@@ -176,7 +186,7 @@ def _hooks(host: Host, name: str) -> Iterator[Meaning]:
         kind="hook",
         name=name,
         summary=HOW.get(family, "Opened in this order, closed in reverse"),
-        asked=tuple(_asked(p, fn, within_s) for p, fn in _implementing(host, name)),
+        asked=tuple(_asked(host, p, fn, within_s, name) for p, fn in _implementing(host, name)),
         otherwise=OTHERWISE.get(name, nobody),
         on_fault=ON_FAULT.get(name, "it is counted, and nobody else notices" if family == "on" else "the plugin fails"),
         together_s=DECIDE_TOGETHER_S if family == "decide" else None,
@@ -210,17 +220,16 @@ def _vendors(host: Host, name: str) -> Iterator[Meaning]:
         kind="data transfer",
         name=name,
         summary="A vendor's message: the handler of the message id, else the one for all others of the vendor",
-        asked=tuple(_transfer(plugin, transfer) for plugin, transfer in chosen),
+        asked=tuple(_transfer(host, plugin, transfer) for plugin, transfer in chosen),
         otherwise="UnknownMessageId",
         on_fault="Rejected",
     )
 
 
-def _transfer(plugin: Plugin, transfer: DataTransfer) -> Asked:
-    asked = _asked(plugin, transfer.handler, DataTransfer.WITHIN_S)
-    return Asked(
-        asked.plugin, asked.state, f"{asked.code} for {transfer.message_id or 'any'}", asked.within_s, asked.skipped
-    )
+def _transfer(host: Host, plugin: Plugin, transfer: DataTransfer) -> Asked:
+    label = f"data transfer {transfer.vendor_id}/{transfer.message_id or '*'}"
+    code = f"{_code(transfer.handler)} for {transfer.message_id or 'any'}"
+    return _asked(host, plugin, code, DataTransfer.WITHIN_S, label)
 
 
 def _routes(host: Host, name: str) -> Iterator[Meaning]:
@@ -233,7 +242,7 @@ def _routes(host: Host, name: str) -> Iterator[Meaning]:
                 kind="route",
                 name=f"{route.method} {route.place}",
                 summary=f"{route.summary or 'A route'}, for {who}",
-                asked=(_asked(plugin, route.handler, None),),
+                asked=(_asked(host, plugin, route.handler, route.timeout_s, f"route {route.method} {route.path}"),),
                 otherwise="404",
                 on_fault="500, and it is counted",
             )
@@ -246,7 +255,9 @@ def _named(
     for plugin, found in host.composition.contributions.get(hook, []):
         if found.name == name:
             summary, fn, within_s, otherwise, on_fault = told(host, found)
-            yield Meaning(kind, name, summary, (_asked(plugin, fn, within_s),), otherwise, on_fault)
+            yield Meaning(
+                kind, name, summary, (_asked(host, plugin, fn, within_s, f"{kind} {name}"),), otherwise, on_fault
+            )
 
 
 def _of_command(_: Host, command: Any) -> tuple[Any, ...]:
@@ -275,7 +286,7 @@ def _events(host: Host, name: str) -> Iterator[Meaning]:
         kind="event",
         name=name,
         summary="Durable readers get it at least once, in order",
-        asked=tuple(_asked(p, s.handler, HANDLE_S, (State.ACTIVE, State.DEGRADED)) for p, s in readers),
+        asked=tuple(_asked(host, p, s.handler, HANDLE_S, f"subscriber {s.name}") for p, s in readers),
         otherwise="it is kept 30 days for who reads later",
         on_fault=f"asked again, {TRIES} times, then it is given up with an error in the log",
         asks=tuple(_hooks(host, hook)) if hook is not None else (),
@@ -290,7 +301,7 @@ def _services(host: Host, name: str) -> Iterator[Meaning]:
                 kind="service",
                 name=name,
                 summary="Offered to other plugins: host.service() gives it",
-                asked=(_asked(plugin, type(service.implementation), None),),
+                asked=(_asked(host, plugin, type(service.implementation), None, "service"),),
                 otherwise="host.service() is None",
             )
 
@@ -303,7 +314,7 @@ def _plugins(host: Host, name: str) -> Iterator[Meaning]:
             kind="plugin",
             name=plugin.full_name,
             summary=f"{plugin.state}{f': {plugin.reason}' if plugin.reason else ''}",
-            asked=tuple(_asked(plugin, hook, None) for hook in mine),
+            asked=tuple(_asked(host, plugin, hook, None, hook) for hook in mine),
             otherwise=plugin.cure or "nothing is asked of it",
         )
 

@@ -104,7 +104,7 @@ async def test_an_action_is_told_with_its_handler_its_decisions_and_its_default(
     assert action["otherwise"] == "CALLERROR NotSupported"
     [decision] = action["asks"]
     assert (decision["name"], decision["together_s"]) == ("decide_authorization", 3.0)
-    assert shown(decision) == [("acme:acme", "acme.decide_authorization", 1.0)]
+    assert shown(decision) == [("acme:acme", "acme.decide_authorization", 0.8)]
     assert decision["on_fault"].startswith("Invalid")
 
 
@@ -113,13 +113,13 @@ async def test_every_kind_of_name_is_told(acme: Any, host: Any) -> None:
     for name, kind, code, within_s in (
         ("com.acme/GetPrice", "data transfer", "acme.price for GetPrice", 5.0),
         ("COM.ACME/other", "data transfer", "acme.any_message for any", 5.0),
-        ("GET /acme/prices", "route", "acme.prices", None),
-        ("/api/v1/acme/prices", "route", "acme.prices", None),
+        ("GET /acme/prices", "route", "acme.prices", 60.0),
+        ("/api/v1/acme/prices", "route", "acme.prices", 60.0),
         ("acme.work", "job", "acme.work", 7.0),
         ("transaction.started", "event", "acme.read", 30.0),
         ("acme.pager", "notifier", "acme.page", 10.0),
         ("acme-prices", "command", "acme:prices_command", None),
-        ("decide_authorization", "hook", "acme.decide_authorization", 1.0),
+        ("decide_authorization", "hook", "acme.decide_authorization", 0.8),
         ("on_connected", "hook", "acme.on_connected", 5.0),
         ("register_notifiers", "hook", "acme.register_notifiers", 10.0),
     ):
@@ -127,6 +127,16 @@ async def test_every_kind_of_name_is_told(acme: Any, host: Any) -> None:
     reserve = named(explain(host.host, "ReserveNow"), "operation")
     assert [inner["name"] for inner in reserve["asks"]] == ["decide_connector"]
     assert {m["kind"] for m in explain(host.host, "DataTransfer")["meanings"]} == {"action", "operation"}
+
+
+@pytest.mark.plugins(*PLUGINS)
+async def test_a_hook_that_is_suspended_is_shown_as_not_asked(acme: Any, host: Any) -> None:
+    [plugin] = host.host.composition.named("acme")
+    for _ in range(5):
+        host.host.contain.count(plugin, LookupError("again"), "on_connected")
+    [asked] = named(explain(host.host, "on_connected"), "hook")["asked"]
+    assert asked["skipped"].startswith("it is suspended until ")
+    assert len(host.faults()) == 5
 
 
 @pytest.mark.plugins(*PLUGINS)
@@ -158,7 +168,7 @@ def test_the_command_asks_the_running_node_and_says_when_none_runs(acme: Any, ar
     warm = arthexis("plugins", "explain", "Authorize")
     assert warm.err == ""
     assert "1. arthexis-ocpp16:ocpp16.authorize (active, at most 10 s): arthexis_ocpp16.authorize.authorize" in warm.out
-    assert "1. acme:acme (active, at most 1 s): acme.decide_authorization" in warm.out
+    assert "1. acme:acme (active, at most 0.8 s): acme.decide_authorization" in warm.out
     assert "otherwise: CALLERROR NotSupported" in warm.out
     assert "no plugin is asked" in arthexis("plugins", "explain", "/api/v1/plugins").out
     wrong = arthexis("plugins", "explain", "Autorize", "--json")
