@@ -36,8 +36,9 @@ from arthexis.errors import DomainError, NotFound, PluginError, Unavailable
 from arthexis.explain import explain
 from arthexis.operations import Wish
 from arthexis.plugins.contain import attempt
+from arthexis.plugins.discover import discover
 from arthexis.plugins.provenance import provenance
-from arthexis.plugins.states import RUNNING, Plugin
+from arthexis.plugins.states import RUNNING, Plugin, State
 from arthexis.validation import invalid
 from arthexis.why import why
 
@@ -125,9 +126,19 @@ def _counted(host: Host) -> dict[str, int]:
 @request("viewer")
 async def plugins_list(host: Host) -> list[dict[str, Any]]:
     """Every plugin that is installed, with its state, reason and cure, and where it came from."""
-    found = host.composition.plugins
+    found = [*host.composition.plugins, *await _newly_installed(host)]
     came = await _provenances(found)
     return [{**plugin.to_dict(), "provenance": came.get(plugin.distribution)} for plugin in found]
+
+
+async def _newly_installed(host: Host) -> list[Plugin]:
+    """Plugins that were installed since the node was composed: found, and nothing of them is imported."""
+    known = {plugin.full_name for plugin in host.composition.plugins}
+    new = [plugin for plugin in await asyncio.to_thread(discover) if plugin.full_name not in known]
+    for plugin in new:
+        cure = f"Run: arthexis plugins enable {plugin.full_name}, then arthexis restart"
+        plugin.rest(State.FOUND, "it was installed after the node started", cure)
+    return new
 
 
 async def _provenances(plugins: Sequence[Plugin]) -> dict[str, dict[str, Any] | None]:
@@ -144,7 +155,8 @@ async def _provenances(plugins: Sequence[Plugin]) -> dict[str, dict[str, Any] | 
 @request("viewer")
 async def plugins_info(host: Host, name: str) -> dict[str, Any]:
     """One plugin and what it contributes."""
-    plugin = _one_plugin(host, name)
+    known = host.composition.named(name)
+    plugin = _one(name, known or [p for p in await _newly_installed(host) if name in {p.name, p.full_name}])
     offers = {
         hook.removeprefix("register_"): [_short(c) for owner, c in contributions if owner is plugin]
         for hook, contributions in host.composition.contributions.items()
@@ -163,7 +175,7 @@ async def plugins_info(host: Host, name: str) -> dict[str, Any]:
 @request("operator")
 async def plugins_resume(host: Host, name: str) -> dict[str, Any]:
     """Let a degraded or suspended plugin begin anew: everything of it is called again, at once."""
-    plugin = _one_plugin(host, name)
+    plugin = _one(name, host.composition.named(name))
     if plugin.state not in RUNNING:
         said = f"{plugin.name} is {plugin.state}" + (f": {plugin.reason}" if plugin.reason else "")
         raise DomainError(said, place="plugins resume", cure=plugin.cure or "Only a plugin that runs can be resumed")
@@ -172,9 +184,8 @@ async def plugins_resume(host: Host, name: str) -> dict[str, Any]:
     return {**plugin.to_dict(), "provenance": (await _provenances([plugin])).get(plugin.distribution)}
 
 
-def _one_plugin(host: Host, name: str) -> Plugin:
-    """The plugin of this name; raises where there is none, or more than one."""
-    found = host.composition.named(name)
+def _one(name: str, found: Sequence[Plugin]) -> Plugin:
+    """The one plugin that was found under a name; raises where there is none, or more than one."""
     if not found:
         raise NotFound(f"no plugin {name}", place="plugins", cure="See `arthexis plugins list`")
     if len(found) > 1:

@@ -51,7 +51,9 @@ def info(name: str, as_json: bool) -> None:
     if as_json:
         show.as_json(found)
         return
-    show.record(found, [name for name in found if name not in {"ailments", "recent"}])
+    came = {f"files: {name}": value for name, value in (found["provenance"] or {}).items()}
+    shown = {name: value for name, value in found.items() if name not in {"ailments", "recent", "provenance"}}
+    show.record({**shown, **came})
     for title, columns in (("ailments", AILMENT), ("recent", FAULT)):
         if found[title]:
             click.echo(f"\n{title}")
