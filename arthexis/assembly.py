@@ -16,6 +16,7 @@ from arthexis.errors import ConfigError
 from arthexis.host import Host
 from arthexis.plugins.compose import Composition, Selection, compose
 from arthexis.plugins.states import Plugin
+from arthexis.plugins.trace import FORMAT
 
 SAFE_MODE = Selection(halted=("safe mode: no plugin runs until the node is started without --safe-mode",))
 
@@ -105,4 +106,4 @@ def _with_options(settings: Settings, options: Options) -> Settings:
 def configure_logging(settings: Settings) -> None:
     """Log to standard error; the level is the configuration's or ``ARTHEXIS_LOG``'s."""
     name = os.environ.get("ARTHEXIS_LOG", settings.log.level)
-    logging.basicConfig(level=name.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=name.upper(), format=FORMAT)

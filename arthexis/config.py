@@ -45,7 +45,9 @@ class Node(Section, frozen=True):
     """[node]: what this node is."""
 
     role: Annotated[str | None, _doc("The node's role; without one, terminal if it is installed, else bare")] = None
-    enable: Annotated[list[str], _doc("Plugins beside the role's, as distribution:name")] = []
+    enable: Annotated[
+        list[str], _doc("Plugins beside the role's, as distribution:name, or pinned: distribution:name==1.2")
+    ] = []
     disable: Annotated[list[str], _doc("Plugins of the role that are off, as distribution:name")] = []
     plugin_timeout_s: Annotated[float, _doc("How long a plugin's import, its start or its end may take", gt=0)] = 10.0
     suspend_after: Annotated[int, _doc("Faults after which a plugin's hook is suspended; 0 never suspends", ge=0)] = 5

@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
@@ -126,6 +126,10 @@ def _expect_decodable(what: str, kind: Any) -> None:
         raise TypeError(f"{what} must be a type that msgspec can decode: {problem}") from None
 
 
+def _decisions(hooks: object) -> bool:
+    return isinstance(hooks, tuple) and all(str(hook).startswith("decide_") for hook in hooks)
+
+
 def _struct(kind: object) -> bool:
     return isinstance(kind, type) and hasattr(kind, "__struct_fields__")
 
@@ -178,6 +182,7 @@ class Action:
     The answer leaves after everything the handler wrote is committed. ``early`` is the one exception (Heartbeat).
     ``replay_s``: for how long the same message id with the same content on one socket gets the very same bytes back.
     ``before_acceptance``: answered even while the station's registration is not accepted (BootNotification).
+    ``asks`` names the ``decide_*`` hooks that the handler asks, for ``arthexis plugins explain``.
     """
 
     name: str
@@ -186,10 +191,12 @@ class Action:
     early: bool = False
     replay_s: float = 60.0
     before_acceptance: bool = False
+    asks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the types."""
         _expect("name", _name(self.name), "the action's name")
+        _expect(f"asks of {self.name}", _decisions(self.asks), "a tuple of decide_* hooks")
         _expect(f"handler of {self.name}", _coroutine_function(self.handler), "a coroutine function (async def)")
         _expect(f"handler of {self.name}", _callable_with(self.handler, 2), "a function of (station, call)")
 
@@ -270,7 +277,7 @@ class Operation:
     operation it has masked cannot wait for an offline station; what it has masked is masked in the answer too.
     ``shown_answer`` masks the JSON of an answer (or of its whole frame) for the row and the log.
     ``key_payload`` makes the request that gives a station the key of these hexadecimal digits, where this operation
-    is the one that does.
+    is the one that does. ``asks`` names the ``decide_*`` hooks that ``prepare`` asks.
     """
 
     name: str
@@ -292,6 +299,7 @@ class Operation:
     key_payload: Callable[[str], Mapping[str, Any]] | None = None
     finished: Callable[[Connection, Ended], None] | None = None
     follow_up: FollowUp | None = None
+    asks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the types."""
@@ -313,7 +321,10 @@ class DataTransfer:
     With ``message_id`` None the handler takes every message id of the vendor that has no handler of its own.
     ``data`` is the Struct (or any type msgspec knows) that the text is decoded to before the handler sees it.
     Vendors and messages are told apart without regard to case (CiString255 and CiString50, OCPP 1.6 §7).
+    After ``WITHIN_S`` seconds the station is answered Rejected.
     """
+
+    WITHIN_S: ClassVar[float] = 5.0
 
     vendor_id: str
     message_id: str | None

@@ -33,6 +33,7 @@ from arthexis.charging.ids import folded
 from arthexis.db import backup, jobs, migrate
 from arthexis.db.statements import Connection
 from arthexis.errors import DomainError, NotFound, PluginError, Unavailable
+from arthexis.explain import explain
 from arthexis.operations import Wish
 from arthexis.plugins.compose import newcomers
 from arthexis.plugins.contain import attempt
@@ -144,7 +145,10 @@ async def _provenances(plugins: Sequence[Plugin]) -> dict[str, dict[str, Any] | 
 @request("viewer")
 async def plugins_info(host: Host, name: str) -> dict[str, Any]:
     """One plugin and what it contributes."""
-    plugin = _one_plugin(host, name)
+    found = host.composition.named(name)
+    if not found:
+        found = [p for p in await asyncio.to_thread(newcomers, host.composition) if name in {p.name, p.full_name}]
+    plugin = _one(name, found)
     offers = {
         hook.removeprefix("register_"): [_short(c) for owner, c in contributions if owner is plugin]
         for hook, contributions in host.composition.contributions.items()
@@ -163,7 +167,7 @@ async def plugins_info(host: Host, name: str) -> dict[str, Any]:
 @request("operator")
 async def plugins_resume(host: Host, name: str) -> dict[str, Any]:
     """Let a degraded or suspended plugin begin anew: everything of it is called again, at once."""
-    plugin = _one_plugin(host, name)
+    plugin = _one(name, host.composition.named(name))
     if plugin.state not in RUNNING:
         said = f"{plugin.name} is {plugin.state}" + (f": {plugin.reason}" if plugin.reason else "")
         raise DomainError(said, place="plugins resume", cure=plugin.cure or "Only a plugin that runs can be resumed")
@@ -172,15 +176,20 @@ async def plugins_resume(host: Host, name: str) -> dict[str, Any]:
     return {**plugin.to_dict(), "provenance": (await _provenances([plugin])).get(plugin.distribution)}
 
 
-def _one_plugin(host: Host, name: str) -> Plugin:
-    """The plugin of this name; raises where there is none, or more than one."""
-    found = host.composition.named(name)
+def _one(name: str, found: Sequence[Plugin]) -> Plugin:
+    """The one plugin that was found under a name; raises where there is none, or more than one."""
     if not found:
         raise NotFound(f"no plugin {name}", place="plugins", cure="See `arthexis plugins list`")
     if len(found) > 1:
         names = " or ".join(plugin.full_name for plugin in found)
         raise PluginError(f"{name} comes from several distributions", place="plugins", cure=f"Say {names}")
     return found[0]
+
+
+@request("viewer")
+async def plugins_explain(host: Host, name: str) -> dict[str, Any]:
+    """Who would be asked for an action, an operation, a hook or anything else of a name, and what happens otherwise."""
+    return explain(host, name)
 
 
 def _short(contribution: Any) -> str:

@@ -39,6 +39,27 @@ hookspec = pluggy.HookspecMarker("arthexis")
 hookimpl = pluggy.HookimplMarker("arthexis")
 
 
+class Retired(DeprecationWarning):
+    """A hook, or an argument of one, that works for one minor release more and is then gone.
+
+    ``@hookspec(warn_on_impl=Retired("on_this", "0.2", "0.3", "on_that"))`` retires a hook,
+    ``@hookspec(warn_on_impl_args={"old": Retired("old of on_this", "0.2", "0.3", "new")})`` an argument. Plugins that
+    still use it run on: their authors get this warning, their operators a notice.
+    """
+
+    def __init__(self, what: str, since: str, gone_in: str, instead: str) -> None:
+        """Say what is retired since which version, gone in which, and what takes its place."""
+        super().__init__(f"{what} is retired since arthexis-host {since} and gone in {gone_in}: use {instead}")
+        self.what = what
+        self.since = since
+        self.gone_in = gone_in
+        self.instead = instead
+
+
+GONE: dict[str, Retired] = {}
+"""Hooks that are gone, by name, so that a plugin which still has one is told what took its place."""
+
+
 @hookspec
 def register_config() -> Iterable[Config]:  # type: ignore[empty-body]
     """Declare the settings of this plugin; they are checked before anything of it starts.

@@ -9,7 +9,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from arthexis.db.engine import Database
 from arthexis.db.events import Event, Told
 from arthexis.db.journal import Journal
 from arthexis.db.migrate import Chain
-from arthexis.errors import PluginError, Unavailable
+from arthexis.errors import PluginError, Refused, Unavailable
 from arthexis.jobs import Jobs
 from arthexis.lifespans import Context, Lifespans, context_of
 from arthexis.ocppj.dialect import dialects
@@ -204,7 +204,7 @@ class Host:
         found: list[tuple[migrate.Chain, list[Plugin]]] = [(migrate.Chain(migrate.HOST, migrate.HOST_MIGRATIONS), [])]
         for plugin, tables in self.composition.tables:
             mates = [p for p in self.composition.plugins if p.distribution == plugin.distribution and p.climbing]
-            found.append((migrate.Chain(plugin.distribution.removeprefix("arthexis-"), tables.migrations), mates))
+            found.append((migrate.Chain(chain_of(plugin.distribution), tables.migrations), mates))
         return found
 
     def migrate(self) -> None:
@@ -226,6 +226,20 @@ class Host:
         for plugin in self.composition.plugins:
             if plugin.state is State.CONFIGURED:
                 plugin.climb(State.MIGRATED)
+
+    def drop_tables(self, distributions: Collection[str]) -> None:
+        """Take the tables of these distributions out of the database of a node that does not run, after a backup."""
+        wanted = {chain_of(name) for name in distributions}
+        chains = {chain.name: chain for chain, plugins in self.chains() if plugins and chain.name in wanted}
+        unknown = [name for name in sorted(wanted - chains.keys()) if migrate.tables_of(self.database, name)]
+        if unknown:
+            said = f"the tables of {', '.join(unknown)} are known only while its plugins are on"
+            raise Refused(said, place="database", cure="Enable it first, or leave --drop-tables out")
+        if self.database.path is not None and self.database.path.exists():
+            name = f"before-uninstall-{self.clock.now():%Y%m%d-%H%M%S}.db"
+            backup.backup(self.database, self.home / "backups" / name)
+        for chain in chains.values():
+            migrate.drop(self.database, chain)
 
     def drop_actions(self, plugin: Plugin) -> None:
         """A plugin that failed answers nothing: its actions are off (NotSupported), not broken."""
@@ -469,6 +483,11 @@ class Host:
         while through := await self.database.read(expired) or measured.surplus(limits.keep_bytes):
             await self.journal.write(partial(messages.forget, through=through), slow=True)
             measured.gone(through)
+
+
+def chain_of(distribution: str) -> str:
+    """What the migrations of a distribution are called: its name without the family's."""
+    return distribution.removeprefix("arthexis-")
 
 
 def load_secret(path: Path, length: int) -> bytes:

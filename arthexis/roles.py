@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from arthexis.config import SECTIONS, Configuration, Node
 from arthexis.errors import ConfigError, NotFound
@@ -24,6 +25,7 @@ from arthexis.plugins.patterns import checked, pinned
 GROUP = "arthexis.roles"
 DEFAULT = "terminal"
 BARE = "bare"
+HOUSE = "arthexis-roles"
 
 
 class Role(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -43,15 +45,29 @@ BARE_ROLE = Role(name=BARE, summary="The host alone: no plugin, every CALL is No
 
 
 def installed() -> dict[str, Role]:
-    """Every role by name, the host's own ``bare`` among them; one that cannot be read is there with its problem."""
-    found = {BARE: BARE_ROLE}
+    """Every role by name, the host's own ``bare`` among them; one that cannot be read is there with its problem.
+
+    Where two packages bring one name, neither gets it: both are there as ``distribution:name``, to be chosen so.
+    """
+    of_name: dict[str, list[Role]] = {}
     for point, distribution, *_ in entry_points(GROUP):
-        role = _read(point.name, point.value, distribution)
-        if point.name in found:
-            both = f"{found[point.name].source} and {distribution}"
-            role = _unusable(point.name, both, f"it comes from {both}; uninstall one of them")
-        found[point.name] = found[BARE] if point.name == BARE else role
+        if point.name != BARE:
+            of_name.setdefault(point.name, []).append(_read(point.name, point.value, distribution))
+    found = {BARE: BARE_ROLE}
+    for name, rivals in of_name.items():
+        found[name] = rivals[0] if len(rivals) == 1 else _disputed(name, rivals)
+        found |= {_whole(r): replace(r, name=_whole(r)) for r in rivals if len(rivals) > 1}
     return found
+
+
+def _whole(role: Role) -> str:
+    return f"{role.source}:{role.name}"
+
+
+def _disputed(name: str, rivals: list[Role]) -> Role:
+    both = " and ".join(sorted(role.source for role in rivals))
+    ways = " or ".join(sorted(_whole(role) for role in rivals))
+    return _unusable(name, both, f"it comes from {both}; choose one: arthexis roles use {ways}")
 
 
 def _unusable(name: str, source: str, problem: str) -> Role:
@@ -75,16 +91,33 @@ def _read(name: str, value: str, distribution: str) -> Role:
 
 
 def chosen(node: Node, roles: dict[str, Role]) -> Role:
-    """The role of a node: the one it names, else terminal where it is installed, else bare."""
-    name = node.role or (DEFAULT if DEFAULT in roles else BARE)
-    if name not in roles:
+    """The role of a node: the one it names, with or without its distribution, else terminal, else bare."""
+    found = current(node, roles)
+    if found is None:
         known = ", ".join(sorted(roles))
         raise NotFound(
-            f"no role {name}",
+            f"no role {node.role}",
             place="node.role",
             cure=f"There are {known}: `arthexis roles use NAME`. Others come as packages, for example arthexis-roles",
         )
-    return _usable(roles[name])
+    return _usable(found)
+
+
+def current(node: Node, roles: dict[str, Role]) -> Role | None:
+    """The role that a node names or is by default, usable or not; None where it is not installed."""
+    return _named(node.role or _default(roles), roles)
+
+
+def _default(roles: dict[str, Role]) -> str:
+    """What a node is that names no role; a stranger that brings another ``terminal`` changes nothing."""
+    own = f"{HOUSE}:{DEFAULT}"
+    return own if own in roles else DEFAULT if DEFAULT in roles else BARE
+
+
+def _named(name: str, roles: dict[str, Role]) -> Role | None:
+    if name in roles:
+        return roles[name]
+    return next((role for role in roles.values() if _whole(role) == name), None)
 
 
 def _usable(role: Role) -> Role:
@@ -99,20 +132,21 @@ def lineage(role: Role, roles: dict[str, Role]) -> list[Role]:
     """A role and those it extends, the furthest first; raises ``ConfigError`` for a circle or a gap."""
     line = [role]
     while (parent := line[0].extends) is not None:
-        if parent not in roles:
+        above = roles.get(f"{line[0].source}:{parent}") or _named(parent, roles)
+        if above is None:
             raise ConfigError(
                 f"role {line[0].name} extends {parent}, which is not installed",
                 place=f"role {line[0].name} of {line[0].source}",
                 cure=f"Install the package that brings {parent}, or use another role",
             )
-        if any(known.name == parent for known in line):
+        if any(known.name == above.name for known in line):
             circle = " → ".join([*(known.name for known in reversed(line)), parent])
             raise ConfigError(
                 f"role {role.name} extends itself: {circle}",
                 place=f"role {line[0].name} of {line[0].source}",
                 cure="Use another role; its author must mend `extends`",
             )
-        line.insert(0, _usable(roles[parent]))
+        line.insert(0, _usable(above))
     return line
 
 

@@ -31,6 +31,16 @@ FAR = 10_000
 """Events of other kinds after which a reader's place is kept, so that a restart need not pass by them again."""
 
 
+def kinds_of(plugin: Plugin, subscriber: Subscriber) -> tuple[frozenset[str], BaseException | None]:
+    """The kinds that a subscriber reads under its plugin's settings; none where its own function of that fails."""
+    if not callable(subscriber.kinds):
+        return frozenset(subscriber.kinds), None
+    kinds, error = attempt(subscriber.kinds, plugin.settings)
+    if error is None and not isinstance(kinds, (frozenset, set)):
+        error = TypeError(f"the kinds of subscriber {subscriber.name} are no frozenset")
+    return (frozenset(), error) if error is not None else (frozenset(kinds or ()), None)
+
+
 class Readers:
     """One task for each durable subscriber."""
 
@@ -52,15 +62,10 @@ class Readers:
 
     def _kinds(self, plugin: Plugin, subscriber: Subscriber) -> frozenset[str]:
         """What a subscriber reads; nothing where its own function of that fails, which is counted."""
-        if not callable(subscriber.kinds):
-            return frozenset(subscriber.kinds)
-        kinds, error = attempt(subscriber.kinds, plugin.settings)
-        if error is None and not isinstance(kinds, (frozenset, set)):
-            error = TypeError(f"the kinds of subscriber {subscriber.name} are no frozenset")
+        kinds, error = kinds_of(plugin, subscriber)
         if error is not None:
-            self._host.contain.count(plugin, error)
-            return frozenset()
-        return frozenset(kinds or ())
+            self._host.contain.count(plugin, error, f"subscriber {subscriber.name}")
+        return kinds
 
     def wake(self, told: Told) -> None:
         """There are new events: those who read one of their kinds look. Meter values alone come thousands a second."""

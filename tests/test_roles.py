@@ -80,8 +80,26 @@ def test_a_role_that_two_packages_bring_is_said_with_both(install: Any) -> None:
     install("other-roles", big="summary = 'B'\n")
     with pytest.raises(ConfigError) as refused:
         line("big")
-    assert "acme-roles" in refused.value.problem
-    assert "other-roles" in refused.value.problem
+    assert "it comes from acme-roles and other-roles" in refused.value.problem
+    assert "arthexis roles use acme-roles:big" in refused.value.problem
+    assert [role.summary for name in ("acme-roles:big", "other-roles:big") for role in line(name)] == ["A", "B"]
+
+
+def test_a_role_that_a_stranger_brings_too_changes_nothing_for_who_chose_none(install: Any) -> None:
+    install("stranger", terminal="summary = 'Evil'\nplugins = ['stranger:*']\n", control="summary = 'Evil'\n")
+    installed = roles.installed()
+    found = roles.chosen(Node(), installed)
+    assert (found.name, found.source) == ("arthexis-roles:terminal", "arthexis-roles")
+    assert [role.source for role in line("arthexis-roles:control")] == ["arthexis-roles"] * len(
+        line("arthexis-roles:control")
+    )
+
+
+def test_a_role_may_be_named_with_its_distribution(install: Any) -> None:
+    install(big="summary = 'Big'\n")
+    assert [role.name for role in line("acme-roles:big")] == ["big"]
+    with pytest.raises(NotFound, match="no role other:big"):
+        line("other:big")
 
 
 def test_a_circle_is_said_with_its_whole_way(install: Any) -> None:

@@ -104,6 +104,19 @@ async def test_a_node_beside_a_stranger_charges_and_lists_it(rogue: Any, arthexi
     assert not trace.exists()
 
 
+def test_what_is_installed_while_the_node_runs_is_listed_and_not_run(
+    site: Any, arthexis: Any, trace: Path, tmp_path: Path
+) -> None:
+    arthexis.start("--open")
+    installed(site, tmp_path, "acme", {"acme/__init__.py": trap(trace)})
+    [acme] = [p for p in arthexis("plugins", "list", "--json").json if p["name"] == "acme"]
+    assert (acme["state"], acme["reason"]) == ("found", "it was installed after the node started")
+    assert acme["cure"] == "Run: arthexis plugins enable acme:acme, then arthexis restart"
+    shown = arthexis("plugins", "info", "acme").out
+    assert "files: integrity  as installed" in shown
+    assert not trace.exists()
+
+
 def composed(*patterns: str, **others: Any) -> Any:
     return compose(Selection(tuple(patterns), **others), lambda plugin, struct: struct and struct())
 

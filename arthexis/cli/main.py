@@ -24,7 +24,11 @@ COMMANDS = {
     "stop": ("node", "stop", "Stop the running node."),
     "restart": ("node", "restart", "Restart the running node where it runs."),
     "status": ("node", "status", "Show how the node is doing."),
-    "plugins": ("plugins", "plugins", "Plugins: list, info, enable, disable, new, check."),
+    "plugins": (
+        "plugins",
+        "plugins",
+        "Plugins: list, info, explain, enable, disable, resume, install, uninstall, new.",
+    ),
     "roles": ("roles", "roles", "Roles: list, show, use."),
     "config": ("config", "config", "Settings: get, set, explain, schema."),
     "db": ("db", "db", "The database: upgrade, status, backup, restore, verify."),

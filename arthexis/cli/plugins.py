@@ -9,6 +9,9 @@ import click
 
 from arthexis.cli import authors, show
 from arthexis.cli.node_access import ask, configuration
+from arthexis.cli.plugins_explain import explain
+from arthexis.cli.plugins_install import install, uninstall
+from arthexis.config import Configuration
 from arthexis.errors import NotFound, PluginError
 from arthexis.plugins.discover import discover
 from arthexis.plugins.patterns import checked, matching, pinned
@@ -20,10 +23,11 @@ FAULT = ("at", "hook", "where", "error")
 
 @click.group()
 def plugins() -> None:
-    """Plugins: list, info, enable, disable, resume."""
+    """Plugins: list, info, explain, enable, disable, resume, install, uninstall, new."""
 
 
-plugins.add_command(authors.new)
+for command in (authors.new, explain, install, uninstall):
+    plugins.add_command(command)
 
 
 @plugins.command("list")
@@ -47,7 +51,9 @@ def info(name: str, as_json: bool) -> None:
     if as_json:
         show.as_json(found)
         return
-    show.record(found, [name for name in found if name not in {"ailments", "recent"}])
+    came = {f"files: {name}": value for name, value in (found["provenance"] or {}).items()}
+    shown = {name: value for name, value in found.items() if name not in {"ailments", "recent", "provenance"}}
+    show.record({**shown, **came})
     for title, columns in (("ailments", AILMENT), ("recent", FAULT)):
         if found[title]:
             click.echo(f"\n{title}")
@@ -78,7 +84,7 @@ def enable(name: str, instead_of: str | None, pin: bool, as_json: bool) -> None:
     chosen = _one(name)
     if off == chosen.full_name:
         raise PluginError(f"{name} cannot stand in its own place", place="--instead-of", cure="Name another plugin")
-    change(on=chosen.full_name, off=off, version=chosen.version if pin else version, as_json=as_json)
+    _change(on=chosen.full_name, off=off, version=chosen.version if pin else version, as_json=as_json)
 
 
 @plugins.command()
@@ -86,7 +92,7 @@ def enable(name: str, instead_of: str | None, pin: bool, as_json: bool) -> None:
 @show.json_option
 def disable(name: str, as_json: bool) -> None:
     """Turn a plugin off, from the next start on."""
-    change(on=None, off=_off(name), as_json=as_json)
+    _change(on=None, off=_off(name), as_json=as_json)
 
 
 def _one(name: str) -> Plugin:
@@ -110,11 +116,29 @@ def _off(name: str) -> str:
     return _one(name).full_name
 
 
-def change(*, on: str | None, off: str | None, version: str = "", as_json: bool = False) -> None:
-    """Write node.enable and node.disable; ``version`` pins what is turned on."""
+def turn_on(full_name: str) -> None:
+    """Enable an installed plugin, from the next start on."""
+    found = configuration()
+    found.change(_changed(found, on=full_name, off=None))
+
+
+def _change(*, on: str | None, off: str | None, version: str = "", as_json: bool = False) -> None:
+    """Write node.enable and node.disable, and say so; ``version`` pins what is turned on."""
+    found = configuration()
+    found.change(_changed(found, on=on, off=off, version=version))
+    node = found.settings.node
+    told: dict[str, Any] = {"enable": node.enable, "disable": node.disable, "file": str(found.path)}
+    if as_json:
+        show.as_json({**told, "effective": "at the next start"})
+        return
+    done = [f"{on} is on" if on else "", f"{off} is off" if off else ""]
+    click.echo(f"{', '.join(filter(None, done))} in {found.path}, from the next start on: arthexis restart")
+
+
+def _changed(found: Configuration, *, on: str | None, off: str | None, version: str = "") -> dict[str, list[str]]:
+    """What node.enable and node.disable become, as far as they change."""
     from arthexis import roles
 
-    found = configuration()
     node = found.settings.node
     enabled = [name for name in node.enable if checked(name, "node.enable") not in {on, off}]
     still_on = [checked(name, "node.enable") for name in enabled]
@@ -128,13 +152,7 @@ def change(*, on: str | None, off: str | None, version: str = "", as_json: bool 
         disabled.append(off)
     changed = {"node.enable": enabled, "node.disable": disabled}
     before = {"node.enable": node.enable, "node.disable": node.disable}
-    found.change({name: value for name, value in changed.items() if value != before[name]})
-    told: dict[str, Any] = {"enable": enabled, "disable": disabled, "file": str(found.path)}
-    if as_json:
-        show.as_json({**told, "effective": "at the next start"})
-        return
-    done = [f"{on} is on" if on else "", f"{off} is off" if off else ""]
-    click.echo(f"{', '.join(filter(None, done))} in {found.path}, from the next start on: arthexis restart")
+    return {name: value for name, value in changed.items() if value != before[name]}
 
 
 def _pinned(name: str, version: str) -> str:

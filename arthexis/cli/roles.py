@@ -21,11 +21,11 @@ def list_(as_json: bool) -> None:
     from arthexis import roles as known
 
     installed = known.installed()
-    now = configuration().settings.node.role or (known.DEFAULT if known.DEFAULT in installed else known.BARE)
+    now = known.current(configuration().settings.node, installed)
     found = [
         {
             "name": role.name,
-            "chosen": role.name == now,
+            "chosen": role is now,
             "source": role.source,
             "summary": role.summary,
             "problem": role.problem,

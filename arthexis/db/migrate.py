@@ -10,7 +10,7 @@ import importlib.metadata
 import importlib.resources
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +140,29 @@ def downgrade(database: Database, chain: Chain) -> None:
 
     with _alembic(database, chain) as config:
         command.downgrade(config, "base")
+
+
+def drop(database: Database, chain: Chain) -> None:
+    """Take one chain back to nothing and forget that it was there; raises ``PluginError`` naming the chain."""
+    _, error = attempt(downgrade, database, chain)
+    if error is not None:
+        raise PluginError(
+            f"its tables cannot be dropped: {told(error)}",
+            place=f"database of {chain.name}",
+            cure="Leave --drop-tables out, and drop them by hand",
+        ) from error
+    with database.engine.begin() as core:
+        core.execute(sa.text(f"drop table if exists {chain.version_table}"))
+
+
+def tables_of(database: Database, name: str, declared: Collection[str] = ()) -> list[str]:
+    """The tables of a chain that a database holds: the declared ones; where none are, those that bear its name."""
+    chain = Chain(name, "")
+    with database.engine.connect() as core:
+        there = set(sa.inspect(core).get_table_names())
+    prefix = chain.version_table.removeprefix("alembic_version_") + "_"
+    by_name = {table for table in there if table.startswith(prefix)} if chain.version_table in there else set()
+    return sorted((there & set(declared)) or by_name)
 
 
 def _refuse_newer(database: Database, chain: Chain) -> None:

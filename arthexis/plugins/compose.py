@@ -28,6 +28,7 @@ from arthexis.contributions import (
     Tables,
 )
 from arthexis.errors import ConfigError
+from arthexis.plugins import trace
 from arthexis.plugins.contain import attempt, told
 from arthexis.plugins.discover import Plugins, discover
 from arthexis.plugins.patterns import Pin, matching
@@ -184,6 +185,7 @@ def compose(
     registry = Registry(patience_s)
     for plugin in _at(composition, State.IMPORTED):
         registry.register(plugin)
+    composition.notices += [_retirement(plugin, said) for plugin in composition.plugins for said in plugin.retired]
     _configure(composition, registry, configure)
     for hook in KINDS:
         composition.contributions[hook] = registry.collect(hook)
@@ -192,6 +194,8 @@ def compose(
     for hook, found_here in composition.contributions.items():
         composition.contributions[hook] = [(p, c) for p, c in found_here if p.full_name in standing]
     composition.hooks = {hook: registry.implementations(hook) for hook in HOOKS}
+    if trace.wanted():
+        _trace(composition)
     return composition
 
 
@@ -203,6 +207,20 @@ def newcomers(composition: Composition) -> list[Plugin]:
         cure = f"Run: arthexis plugins enable {plugin.full_name}, then: arthexis restart"
         plugin.rest(State.FOUND, "installed since the node started", cure)
     return found
+
+
+def _retirement(plugin: Plugin, said: str) -> Notice:
+    """What an operator is told of a plugin that a later host will not understand."""
+    cure = f"Before the host is upgraded, run: arthexis plugins install --upgrade {plugin.distribution}"
+    return Notice(f"{plugin.full_name} {plugin.version}: {said}", cure)
+
+
+def _trace(composition: Composition) -> None:
+    """Put the functions that the node will call behind ones that write each call to the log."""
+    for hook, found in composition.contributions.items():
+        composition.contributions[hook] = [(plugin, trace.traced_contribution(plugin, c)) for plugin, c in found]
+    for hook, implementations in composition.hooks.items():
+        composition.hooks[hook] = tuple((p, trace.traced_hook(p, hook, fn)) for p, fn in implementations)
 
 
 def _check_tables(composition: Composition, registry: Registry) -> None:

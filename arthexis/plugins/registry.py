@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import functools
 import inspect
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pluggy
@@ -31,6 +31,7 @@ from arthexis.contributions import (
     Subscriber,
     Tables,
 )
+from arthexis.plugins import trace
 from arthexis.plugins.contain import Contain, attempt, collect, fits, spoken, told
 from arthexis.plugins.contain import kind as named
 from arthexis.plugins.states import Plugin, State
@@ -66,6 +67,7 @@ class Registry:
     def __init__(self, patience_s: float) -> None:
         """Know the host's hooks and no plugin; a ``register_*`` hook may take so many seconds."""
         self._patience_s = patience_s
+        self._traces = trace.wanted()
         self.manager = pluggy.PluginManager("arthexis")
         self.manager.add_hookspecs(hookspecs)
         self._hooks = sorted(name for name in vars(self.manager.hook) if not name.startswith("_"))
@@ -74,17 +76,17 @@ class Registry:
     def register(self, plugin: Plugin) -> None:
         """Hand a plugin's module to pluggy; a misspelt hook or a wrong signature fails the plugin."""
         _, error = attempt(self.manager.register, plugin.module, plugin.full_name)
-        found, broken = attempt(lambda: self._misspelt(plugin) or self._misshapen(plugin))
+        wrong, broken = attempt(lambda: self._misspelt(plugin) or self._misshapen(plugin))
         if error is not None or broken is not None:
             self._unregister(plugin)
             plugin.fail(State.REGISTERED, spoken(error or broken), "Compare its hooks with docs/hooks.md")
             return
-        wrong = found
         if wrong is not None:
             self._unregister(plugin)
             plugin.fail(State.REGISTERED, *wrong)
             return
         self._plugins[plugin.full_name] = plugin
+        plugin.retired = tuple(self._retired(plugin))
         plugin.climb(State.REGISTERED)
 
     def remove(self, plugin: Plugin) -> None:
@@ -96,11 +98,25 @@ class Registry:
         if self.manager.has_plugin(plugin.full_name):
             self.manager.unregister(name=plugin.full_name)
 
+    def _retired(self, plugin: Plugin) -> Iterator[str]:
+        """What of this plugin a later host will not understand any more."""
+        for caller in self.manager.get_hookcallers(plugin.module) or []:
+            if caller.spec is None:
+                continue
+            mine = (i for i in caller.get_hookimpls() if i.plugin_name == plugin.full_name)
+            used = {name for implementation in mine for name in implementation.argnames}
+            warned = [caller.spec.warn_on_impl]
+            warned += [warning for name, warning in (caller.spec.warn_on_impl_args or {}).items() if name in used]
+            yield from (str(warning) for warning in warned if warning is not None)
+
     def _misspelt(self, plugin: Plugin) -> tuple[str, str] | None:
         """Reason and cure of a hook of this plugin that the host does not specify."""
         callers = self.manager.get_hookcallers(plugin.module) or []
         for caller in callers:
             if not caller.has_spec() and not any(i.optionalhook for i in caller.get_hookimpls()):
+                gone = hookspecs.GONE.get(caller.name)
+                if gone is not None:
+                    return f"the hook {caller.name} is gone since {gone.gone_in}", f"Its author must use {gone.instead}"
                 close = difflib.get_close_matches(caller.name, self._hooks, 1)
                 cure = f"Did you mean {close[0]}?" if close else "See docs/hooks.md for the hooks there are"
                 return f"there is no hook {caller.name}", cure
@@ -128,7 +144,8 @@ class Registry:
         found: list[Contribution] = []
         taken: dict[object, Plugin] = {}
         for plugin, fn in self.implementations(hook):
-            yielded, error = _collected(partial(collect, self._patience_s, fn), kind, key)
+            call = trace.traced_hook(plugin, hook, fn) if self._traces else fn
+            yielded, error = _collected(functools.partial(collect, self._patience_s, call), kind, key)
             rivals = list(dict.fromkeys(taken[k] for c in yielded if error is None and (k := key(c)) in taken))
             if error is not None:
                 reason = f"{hook}: {told(error)}"
@@ -191,7 +208,12 @@ def _fitted(implementation: pluggy.HookImpl) -> Callable[..., Any]:
     wanted = [place for place, name in enumerate(spec.parameters) if name in implementation.argnames]
     if len(wanted) == len(spec.parameters):
         return function
-    return lambda *args: function(*(args[place] for place in wanted))
+
+    @functools.wraps(function)
+    def fitted(*args: Any) -> Any:
+        return function(*(args[place] for place in wanted))
+
+    return fitted
 
 
 class Deciders:

@@ -26,4 +26,4 @@ async def authorize(station: Station, call: Call[Authorize]) -> AuthorizeAnswer:
 @hookimpl
 def register_actions() -> Iterable[Action]:
     """Answer Authorize; an answer that is some seconds old may no longer be true."""
-    yield Action("Authorize", authorize, replay_s=5)
+    yield Action("Authorize", authorize, replay_s=5, asks=("decide_authorization",))

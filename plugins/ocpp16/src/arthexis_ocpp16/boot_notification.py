@@ -60,4 +60,4 @@ def _fields(boot: BootNotification) -> dict[str, str | None]:
 @hookimpl
 def register_actions() -> Iterable[Action]:
     """Answer BootNotification, also of a station that is not accepted yet; each boot is decided anew."""
-    yield Action("BootNotification", boot_notification, before_acceptance=True, replay_s=5)
+    yield Action("BootNotification", boot_notification, before_acceptance=True, replay_s=5, asks=("decide_boot",))

@@ -16,7 +16,7 @@ from arthexis_ocpp16.messages import DataTransfer, DataTransferAnswer
 from arthexis_ocpp16.reading import given
 from arthexis_ocpp16.tables import DATA_TRANSFER
 
-HANDLER_S = 5.0
+HANDLER_S = Transfer.WITHIN_S
 RECEIVED = "data_transfer.received"
 UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 

@@ -178,6 +178,7 @@ def register_operations() -> Iterable[Operation]:
         filled=frozenset({"connectorId", "reservationId"}),
         queues=False,
         prepare=prepare,
+        asks=("decide_connector",),
         fill=fill,
         check=check,
         finished=finished,

@@ -33,4 +33,4 @@ async def start_transaction(station: Station, call: Call[StartTransaction]) -> S
 @hookimpl
 def register_actions() -> Iterable[Action]:
     """Answer StartTransaction."""
-    yield Action("StartTransaction", start_transaction)
+    yield Action("StartTransaction", start_transaction, asks=("decide_authorization",))

@@ -41,4 +41,4 @@ async def stop_transaction(station: Station, call: Call[StopTransaction]) -> Sto
 @hookimpl
 def register_actions() -> Iterable[Action]:
     """Answer StopTransaction."""
-    yield Action("StopTransaction", stop_transaction)
+    yield Action("StopTransaction", stop_transaction, asks=("decide_authorization",))
