@@ -28,6 +28,7 @@ from arthexis.cli.main import COMMANDS, main
 from arthexis.config import SECTIONS
 from arthexis.contributions import Fault
 from arthexis.plugins.compose import Composition, Selection, compose
+from arthexis.quality.rules import RULES
 from arthexis.web.problems import KINDS as PROBLEMS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -305,6 +306,10 @@ def _kit() -> str:
     return table(("name", "for"), rows)
 
 
+def _quality() -> str:
+    return table(("level", "rule", "what must hold"), ((r.level.value, code(r.name), r.says) for r in RULES))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "hooks": _hook_table,
     "actions": _actions,
@@ -318,6 +323,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "requests": _requests,
     "public names": _public,
     "test kit": _kit,
+    "quality": _quality,
 }
 
 

@@ -24,6 +24,7 @@ def plugins() -> None:
 
 
 plugins.add_command(authors.new)
+plugins.add_command(authors.check)
 
 
 @plugins.command("list")
