@@ -27,6 +27,7 @@ from arthexis import control, errors, hookspecs, roles, testing
 from arthexis.cli.main import COMMANDS, main
 from arthexis.config import SECTIONS
 from arthexis.contributions import Fault
+from arthexis.plugins import scaffold
 from arthexis.plugins.compose import Composition, Selection, compose
 from arthexis.quality.rules import RULES
 from arthexis.web.problems import KINDS as PROBLEMS
@@ -306,6 +307,12 @@ def _kit() -> str:
     return table(("name", "for"), rows)
 
 
+def _kinds_of_plugin() -> str:
+    found = [scaffold.skeleton(kind) for kind in scaffold.kinds()]
+    hooks_of = {one.kind: ", ".join(f"[`{h}`](hooks/{h}.md)" for h in one.facts["hooks"]) or "none" for one in found}
+    return table(("kind", "does", "hooks"), ((code(one.kind), one.title, hooks_of[one.kind]) for one in found))
+
+
 def _quality() -> str:
     return table(("level", "rule", "what must hold"), ((r.level.value, code(r.name), r.says) for r in RULES))
 
@@ -324,6 +331,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "public names": _public,
     "test kit": _kit,
     "quality": _quality,
+    "kinds": _kinds_of_plugin,
 }
 
 
