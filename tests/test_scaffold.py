@@ -201,7 +201,7 @@ def test_the_command_says_what_comes_next(arthexis: Any, tmp_path: Path) -> None
     folder = tmp_path / "not" / "there" / "arthexis-acme-tools"
     assert told.out.splitlines()[1:] == [
         f"  cd {folder}",
-        "  pip install -e '.[test]'",
+        '  pip install -e ".[test]"',
         "  pytest",
         "  arthexis plugins enable arthexis-acme-tools:acme_tools",
         "  arthexis restart",

@@ -220,7 +220,8 @@ def _api() -> str:
 
 def _next(folder: Path, names: Names, chosen: Skeleton) -> list[str]:
     """The commands that lead from a written plugin to one that runs."""
-    first = [f"cd {folder}", "pip install -e '.[test]'", "pytest"]
+    place = f'"{folder}"' if " " in str(folder) else folder
+    first = [f"cd {place}", 'pip install -e ".[test]"', "pytest"]
     if chosen.of_role:
         return [*first, f"arthexis roles use {names.plugin}", "arthexis restart"]
     rival = chosen.facts.get("instead_of")

@@ -104,7 +104,8 @@ class Facts:
         """The test modules of its checkout."""
         if self.checkout is None:
             return []
-        return sorted(path for path in self.checkout.glob("test*/**/test_*.py"))[:MOST_FILES]
+        found = {path for name in ("test_*.py", "*_test.py") for path in self.checkout.glob(f"test*/**/{name}")}
+        return sorted(found)[:MOST_FILES]
 
     def above(self, *names: str) -> list[Path]:
         """Files or folders of these names in the checkout, or in a folder above it up to the repository's root."""

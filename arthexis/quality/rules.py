@@ -17,7 +17,6 @@ from arthexis.quality.facts import Facts, Function, text_of
 MOST_SHOWN = 3
 SHORTEST_README = 100
 FACES = ("arthexis", "arthexis.testing")
-RUNS = ("not imported", "not composed", "not started")
 CI = (
     ".github/workflows",
     ".gitlab-ci.yml",
@@ -71,31 +70,36 @@ def _no_plugin(facts: Facts) -> Skipped | None:
     return None if facts.plugins else Skipped("it brings roles only")
 
 
+def _unmeasured(facts: Facts, seen: str | None) -> Verdict:
+    """What a rule says that a probe should have told of: it brought nothing, or it was not run after another one."""
+    return _no_plugin(facts) or seen or Skipped("what comes before does not hold")
+
+
 # ---------------------------------------------------------------------- bronze
 
 
 def _imports(facts: Facts) -> Verdict:
     if not facts.plugins:
         return _some(facts.problems)
-    found = [facts.probes.get(f"imports {plugin.name}", RUNS[0]) for plugin in facts.plugins]
+    found = [facts.probes[f"imports {plugin.name}"] for plugin in facts.plugins]
     return _some(
         seen if isinstance(seen, str) else seen["error"] for seen in found if isinstance(seen, str) or seen["error"]
     )
 
 
 def _composes(facts: Facts) -> Verdict:
-    seen = facts.probes.get("composes", RUNS[1])
-    if not facts.plugins or isinstance(seen, str):
-        return _no_plugin(facts) or str(seen)
+    seen = facts.probes.get("composes")
+    if not isinstance(seen, dict):
+        return _unmeasured(facts, seen)
     return _some(
         f"{plugin['reason']} ({plugin['cure']})" for plugin in seen["plugins"] if plugin["state"] not in ON_ITS_WAY
     )
 
 
 def _starts(facts: Facts) -> Verdict:
-    seen = facts.probes.get("restarts", RUNS[2])
-    if not facts.plugins or isinstance(seen, str):
-        return _no_plugin(facts) or str(seen)
+    seen = facts.probes.get("restarts")
+    if not isinstance(seen, dict):
+        return _unmeasured(facts, seen)
     wrong = [seen["error"]] if seen["error"] else []
     for plugin in seen["plugins"]:
         silent = plugin["state"] == "unavailable" and not plugin["cure"]
@@ -140,9 +144,9 @@ def _readme(facts: Facts) -> Verdict:
 
 
 def _restarts(facts: Facts) -> Verdict:
-    seen = facts.probes.get("restarts", RUNS[2])
-    if not facts.plugins or isinstance(seen, str):
-        return _no_plugin(facts) or str(seen)
+    seen = facts.probes.get("restarts")
+    if not isinstance(seen, dict):
+        return _unmeasured(facts, seen)
     if _starts(facts) is not None:
         return "it does not start and stop even once"
     left = [
@@ -167,7 +171,7 @@ def _quiet(facts: Facts) -> Verdict:
 def _settings(facts: Facts) -> Verdict:
     seen = facts.probes.get("composes")
     if not isinstance(seen, dict):
-        return _no_plugin(facts) or Skipped("it cannot be composed")
+        return _no_plugin(facts) or Skipped("what comes before does not hold")
     if not seen["settings"]:
         return Skipped("it has no settings")
     silent = [
@@ -221,7 +225,7 @@ def _tests(facts: Facts) -> Verdict:
 def _typed(facts: Facts) -> Verdict:
     seen = facts.probes.get("composes")
     if not isinstance(seen, dict):
-        return _no_plugin(facts) or Skipped("it cannot be composed")
+        return _no_plugin(facts) or Skipped("what comes before does not hold")
     bare = [f"{package} has no py.typed" for package in facts.packages if package not in facts.typed]
     return _some([*(f"{name} is not annotated" for name in seen["untyped"]), *bare])
 
@@ -274,7 +278,7 @@ def _annotated(node: Function) -> bool:
 def _told_all(facts: Facts) -> Verdict:
     seen = facts.probes.get("composes")
     if not isinstance(seen, dict):
-        return _no_plugin(facts) or Skipped("it cannot be composed")
+        return _no_plugin(facts) or Skipped("what comes before does not hold")
     wanted = [setting["key"] for setting in seen["settings"]]
     wanted += [f"arthexis {name}" for name in seen["offers"]["commands"]] + seen["offers"]["notifiers"]
     wanted += [place.partition("{")[0].rstrip("/").removeprefix("/api/v1") for place in seen["offers"]["routes"]]
