@@ -27,6 +27,10 @@ fix:
 docs:
     .venv/bin/python docs/generate.py
 
+# Write a new plugin: just new-plugin acme --into ~/plugins
+new-plugin *options:
+    .venv/bin/arthexis plugins new {{options}}
+
 # Measure against the rivals.
 bench *options:
     .venv/bin/python -m benchmarks.run {{options}}

@@ -201,3 +201,13 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that was started with ``start_new_session``, and whatever it has started and left behind."""
+    if WINDOWS:
+        process.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -28,7 +28,9 @@ from arthexis import control, errors, hookspecs, roles, testing, values
 from arthexis.cli.main import COMMANDS, main
 from arthexis.config import SECTIONS
 from arthexis.contributions import Fault
+from arthexis.plugins import scaffold
 from arthexis.plugins.compose import Composition, Selection, compose
+from arthexis.quality.rules import RULES
 from arthexis.web.problems import KINDS as PROBLEMS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -370,6 +372,16 @@ def _examples() -> str:
 A_ROLE = ("options.entry_points", "arthexis.roles")
 
 
+def _kinds_of_plugin() -> str:
+    found = [scaffold.skeleton(kind) for kind in scaffold.kinds()]
+    hooks_of = {one.kind: ", ".join(f"[`{h}`](hooks/{h}.md)" for h in one.facts["hooks"]) or "none" for one in found}
+    return table(("kind", "does", "hooks"), ((code(one.kind), one.title, hooks_of[one.kind]) for one in found))
+
+
+def _quality() -> str:
+    return table(("level", "rule", "what must hold"), ((r.level.value, code(r.name), r.says) for r in RULES))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "hooks": _hook_table,
     "actions": _actions,
@@ -384,6 +396,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "public names": _public,
     "test kit": _kit,
     "examples": _examples,
+    "quality": _quality,
+    "kinds": _kinds_of_plugin,
 }
 
 

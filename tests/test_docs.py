@@ -53,6 +53,9 @@ def read(page: str) -> str:
     return (ROOT / page).read_text("utf-8")
 
 
+NEW = ["plugins", "new"]
+
+
 def named(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
@@ -364,14 +367,18 @@ def test_the_examples_of_the_page_on_testing_pass(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def acme(tmp_path_factory: pytest.TempPathFactory) -> tutorial.Environment:
-    """The plugin of docs/plugins.md, written, built and installed in an environment of its own."""
+    """The plugin of docs/plugins.md: begun by its first command, its files added, installed in an environment."""
     folder = tmp_path_factory.mktemp("tutorial")
-    for path, text in tutorial.files(PLUGINS).items():
-        file = folder / "acme" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, "utf-8")
     made = tutorial.environment(folder / "env", editable=True)
-    made.install(str(folder / "acme"))
+    [new] = [words for words in _typed(PLUGINS) if words[:2] == NEW]
+    made.run(*new, "--into", str(folder))
+    room = folder / "arthexis-acme"
+    for path, text in tutorial.files(PLUGINS).items():
+        if path in {"src/arthexis_acme/__init__.py", "tests/test_acme.py"}:
+            assert (room / path).read_text("utf-8") == text, "the page shows another file than the command writes"
+        (room / path).parent.mkdir(parents=True, exist_ok=True)
+        (room / path).write_text(text, "utf-8")
+    made.install(str(room))
     return made
 
 
@@ -382,7 +389,9 @@ def test_the_tutorial_shows_one_plugin_everywhere() -> None:
 
 
 def test_the_tests_of_the_tutorial_pass(acme: tutorial.Environment) -> None:
-    told = acme.run("-q", "-p", "no:cacheprovider", "-W", "error", str(acme.folder.parent / "acme"), module="pytest")
+    told = acme.run(
+        "-q", "-p", "no:cacheprovider", "-W", "error", str(acme.folder.parent / "arthexis-acme"), module="pytest"
+    )
     many = sum(text.count("async def test_") for text in tutorial.files(PLUGINS).values())
     assert re.search(rf"^{many} passed", told.stdout, re.M), told.stdout
 
@@ -396,7 +405,7 @@ def _typed(page: Path) -> Iterator[list[str]]:
 
 
 async def test_the_tutorial_ends_with_a_node_that_answers(acme: tutorial.Environment) -> None:
-    told = {" ".join(words): acme.run(*words).stdout for words in _typed(PLUGINS)}
+    told = {" ".join(words): acme.run(*words).stdout for words in _typed(PLUGINS) if words[:2] != NEW}
     assert told["acme 10000"] == "3.10\n"
     acme.run("roles", "use", "terminal")
     acme.run("plugins", "enable", "acme.guests")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from arthexis_simulator import Station
 
 from arthexis.errors import PluginError
-from arthexis.testing import Node, node, plugin, wire
+from arthexis.testing import Node, Wire, node, plugin, wire
 
 pytestmark = pytest.mark.plugins("arthexis-ocpp16:*")
 
@@ -30,6 +31,14 @@ def test_without_the_simulator_the_fixture_names_the_cure(monkeypatch: pytest.Mo
     monkeypatch.setattr(plugin, "find_spec", lambda _name: None)
     with pytest.raises(pytest.fail.Exception, match=r"pip install 'arthexis-host\[testing\]'"):
         plugin._simulator()
+
+
+def test_what_the_page_on_testing_offers_is_there() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "testing.md").read_text("utf-8")
+    offered = {(thing, name) for thing, name in re.findall(r"\b(host|station)\.(\w+)", page)}
+    there = {"host": {*dir(Node), "host"}, "station": {*dir(Station), *dir(Wire), "log", "calls"}}
+    assert len(offered) > 30
+    assert [(thing, name) for thing, name in sorted(offered) if name not in there[thing]] == []
 
 
 async def test_a_station_is_found_while_it_is_connected(station: Station, host: Node) -> None:

@@ -108,11 +108,11 @@ def test_mypy_has_nothing_to_say(authors: Authors, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_a_node_on_its_example_of_a_configuration_has_it_on(authors: Authors) -> None:
-    configuration = authors.room(scaffold.DEFAULT) / "arthexis.toml"
-    told = authors.env.run("--config", str(configuration), "plugins", "list", "--json").stdout
+@pytest.mark.parametrize("kind", [scaffold.DEFAULT, "action", "service", "lifespan"])
+def test_a_node_on_its_example_of_a_configuration_runs_it(authors: Authors, kind: str) -> None:
+    told = authors.env.run("--config", str(authors.room(kind) / "arthexis.toml"), "plugins", "list", "--json").stdout
     states = {row["name"]: row["state"] for row in json.loads(told)}
-    assert states[MADE[scaffold.DEFAULT]] not in {"found", "failed"}
+    assert states[MADE[kind]] in {"configured", "migrated"}, states
 
 
 @pytest.mark.parametrize("length", [2, scaffold.LONGEST])
@@ -201,12 +201,19 @@ def test_the_command_says_what_comes_next(arthexis: Any, tmp_path: Path) -> None
     folder = tmp_path / "not" / "there" / "arthexis-acme-tools"
     assert told.out.splitlines()[1:] == [
         f"  cd {folder}",
-        "  pip install -e '.[test]'",
+        '  pip install -e ".[test]"',
         "  pytest",
         "  arthexis plugins enable arthexis-acme-tools:acme_tools",
         "  arthexis restart",
     ]
     assert 'DataTransfer("com.acme_tools", "GetPrice"' in _read(folder, "src/arthexis_acme_tools/*.py")
+
+
+def test_one_that_stands_in_for_another_is_enabled_in_its_place(tmp_path: Path) -> None:
+    told = scaffold.write("acme", "action", tmp_path).next
+    assert "arthexis plugins enable arthexis-acme:acme --instead-of arthexis-ocpp16:ocpp16.heartbeat" in told, (
+        "or both would be refused"
+    )
 
 
 def test_the_command_names_kind_and_cure(arthexis: Any, tmp_path: Path) -> None:

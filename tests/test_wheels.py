@@ -166,6 +166,24 @@ async def test_the_host_alone_serves_its_page_and_implements_nothing(built: dict
             assert await station.error("BootNotification", {"any": "thing"}) == "NotImplemented"
 
 
+async def test_a_stranger_writes_tests_installs_and_runs_a_plugin(built: dict[str, Path], tmp_path: Path) -> None:
+    """With wheels of the host, of OCPP 1.6 and of what arthexis-host[testing] brings, and nothing of this clone."""
+    made = tutorial.environment(tmp_path / "env", editable=False)
+    made.install(*(str(_artifact(built, ROOT / room, ".whl")) for room in (".", "plugins/ocpp16", "plugins/simulator")))
+    made.run("plugins", "new", "acme", "--into", str(tmp_path))
+    room = tmp_path / "arthexis-acme"
+    made.install(str(room))
+    ini = ("-c", str(room / "setup.cfg"), "--rootdir", str(room))
+    tested = made.run("-q", "-p", "no:cacheprovider", *ini, str(room / "tests"), module="pytest")
+    assert "1 passed" in tested.stdout
+    made.run("config", "set", "node.enable", '["arthexis-ocpp16:*"]')
+    made.run("plugins", "enable", "arthexis-acme:acme")
+    async with tutorial.Running(made) as port, wire(f"ws://127.0.0.1:{port}/ocpp/CP-1") as station:
+        await station.boot()
+        answer = await station.result("DataTransfer", {"vendorId": "com.acme", "messageId": "GetPrice"})
+    assert answer == {"status": "Accepted", "data": '{"pricePerKwh":0.31,"asked_by":"CP-1"}'}
+
+
 async def test_a_node_made_of_wheels_charges_a_car(built: dict[str, Path], tmp_path: Path) -> None:
     made = tutorial.environment(tmp_path / "env", editable=False)
     made.install(*(str(_artifact(built, room, ".whl")) for room in ROOMS))

@@ -26,7 +26,7 @@ def plugins() -> None:
     """Plugins: list, info, explain, enable, disable, resume, install, uninstall, new."""
 
 
-for command in (authors.new, explain, install, uninstall):
+for command in (authors.new, authors.check, explain, install, uninstall):
     plugins.add_command(command)
 
 

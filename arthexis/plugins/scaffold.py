@@ -187,17 +187,25 @@ def _words(chosen: Skeleton) -> dict[str, str]:
         "about": facts["about"].strip(),
         "api": api,
         "checked": "arthexis-acme" if chosen.of_role else "acme",
-        "enable": "" if chosen.of_role else '"arthexis-acme:acme"',
         "entry_points": f"{group} =\n    acme = {target}",
         "example": facts.get("example", "").rstrip("\n"),
         "install": f"pip install arthexis-acme\n{on}\narthexis restart",
         "package_data": _lines(["py.typed", *facts.get("package_data", [])]),
         "requires": _lines(sorted([f"arthexis-host{api}", *facts.get("requires", [])])),
-        "role": "acme" if chosen.of_role else "terminal",
+        "node": _node(chosen),
         "settings": facts.get("settings", "There are none.").strip(),
         "summary": f"{chosen.title}: an Arthexis plugin",
         "try": f"\n{facts['try'].strip()}\n" if facts["try"].strip() else "",
     }
+
+
+def _node(chosen: Skeleton) -> str:
+    """The settings of a node that runs the plugin beside OCPP 1.6, and in the place of whom it stands in for."""
+    if chosen.of_role:
+        return 'role = "acme"'
+    rival = chosen.facts.get("instead_of")
+    on = 'enable = ["arthexis-ocpp16:*", "arthexis-acme:acme"]'
+    return f'{on}\ndisable = ["{rival}"]' if rival else on
 
 
 def _lines(values: list[str]) -> str:
@@ -212,9 +220,10 @@ def _api() -> str:
 
 def _next(folder: Path, names: Names, chosen: Skeleton) -> list[str]:
     """The commands that lead from a written plugin to one that runs."""
-    first = [f"cd {folder}", "pip install -e '.[test]'", "pytest"]
+    place = f'"{folder}"' if " " in str(folder) else folder
+    first = [f"cd {place}", 'pip install -e ".[test]"', "pytest"]
     if chosen.of_role:
         return [*first, f"arthexis roles use {names.plugin}", "arthexis restart"]
     rival = chosen.facts.get("instead_of")
-    instead = f" --instead-of {rival}" if any(plugin.name == rival for plugin in discover()) else ""
+    instead = f" --instead-of {rival}" if any(plugin.full_name == rival for plugin in discover()) else ""
     return [*first, f"arthexis plugins enable {names.distribution}:{names.plugin}{instead}", "arthexis restart"]
