@@ -30,3 +30,7 @@ docs:
 # Measure against the rivals.
 bench *options:
     .venv/bin/python -m benchmarks.run {{options}}
+
+# Build the documentation as a site in build/site.
+site:
+    .venv/bin/python -m sphinx -W --keep-going -q -b html -c docs . build/site

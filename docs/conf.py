@@ -1,0 +1,19 @@
+"""How the documentation becomes a site: plain Markdown from the whole repository, each page where it lies.
+
+``just site`` builds it into ``build/site``. A warning is an error: a link that leads nowhere, a page that nothing links.
+"""
+
+from __future__ import annotations
+
+project = "Arthexis"
+author = "The Arthexis team"
+extensions = ["myst_parser"]
+source_suffix = {".md": "markdown"}
+root_doc = "docs/index"
+include_patterns = ["docs/**.md", "plugins/*/README.md", "benchmarks/README.md", "*.md"]
+exclude_patterns = [".*", "build", "**/node_modules", "**/*.egg-info", "docs/examples/**"]
+myst_heading_anchors = 4
+html_theme = "furo"
+html_title = "Arthexis"
+html_show_sphinx = False
+html_copy_source = False
