@@ -38,3 +38,7 @@ bench *options:
 # Try what needs real hardware in a machine of its own (QEMU; Debian, apt, root): just hardware-vm lcd
 hardware-vm *stories:
     .venv/bin/python -m tests.hardware_vm {{stories}}
+
+# Build the documentation as a site in build/site.
+site:
+    .venv/bin/python -m sphinx -W --keep-going -q -b html -c docs . build/site

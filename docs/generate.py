@@ -328,6 +328,18 @@ def _about(name: str, value: Any) -> str:
     return PLAIN.get(name) or summary(value)
 
 
+def _directory() -> str:
+    rows = []
+    for path in sorted(ROOT.glob("plugins/*/setup.cfg")):
+        parsed = _parsed(path)
+        points = parsed.get("options.entry_points", "arthexis.plugins", fallback="")
+        names = [line.partition("=")[0].strip() for line in points.splitlines() if line.strip()]
+        shown = ", ".join(code(name) for name in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        link = f"[{parsed.get('metadata', 'name')}](../plugins/{path.parent.name}/README.md)"
+        rows.append((link, parsed.get("metadata", "description"), shown or "roles only"))
+    return table(("distribution", "for", "plugins"), rows)
+
+
 def _kit() -> str:
     rows = [(code(name), summary(getattr(testing, name))) for name in testing.__all__]
     return table(("name", "for"), rows)
@@ -398,6 +410,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "examples": _examples,
     "quality": _quality,
     "kinds": _kinds_of_plugin,
+    "directory": _directory,
 }
 
 

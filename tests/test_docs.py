@@ -304,6 +304,19 @@ def test_windows_installs_every_plugin_of_the_clone() -> None:
     assert "-e . !wanted!" in script
 
 
+def test_the_docs_become_a_site_without_a_warning(tmp_path: Path) -> None:
+    sphinx = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-c", str(ROOT / "docs")]
+    done = subprocess.run(
+        [*sphinx, "-d", str(tmp_path / "trees"), str(ROOT), str(tmp_path / "site")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    built = {page.relative_to(tmp_path / "site").with_suffix(".md").as_posix() for page in tmp_path.rglob("*.html")}
+    assert [named(page) for page in PAGES if named(page) not in built] == []
+
+
 # ---------------------------------------------------------------------- what never enters the repository
 
 PRIVATE = [
