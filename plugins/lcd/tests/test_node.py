@@ -135,7 +135,15 @@ async def test_what_is_said_is_bounded(host: Node) -> None:
 
 
 @pytest.mark.parametrize(
-    "wish", [{"text": ""}, {"text": "x" * 501}, {"text": "x", "for_s": 0}, {"text": "x", "priority": "loud"}, {}]
+    "wish",
+    [
+        {"text": ""},
+        {"text": " \n"},
+        {"text": "x" * 501},
+        {"text": "x", "for_s": 0},
+        {"text": "x", "priority": "loud"},
+        {},
+    ],
 )
 async def test_what_cannot_be_said_is_refused(host: Node, wish: dict[str, Any]) -> None:
     async with ClientSession() as http, http.post(f"{host.url}/api/v1/lcd/messages", json=wish) as answer:
