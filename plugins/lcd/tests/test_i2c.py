@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -234,6 +235,18 @@ def test_the_terminal_shows_what_stands_on_the_display(running: NodeProcess, bus
     assert running.ask("lcd", "show")["lane"] == "event"
     assert running.ask("lcd", "probe")[0]["addresses"] == ["0x27"]
     assert running.command("lcd", "say", "x", "--for", "soon", check=False).returncode == 2
+
+
+def test_following_the_display_prints_it_when_it_changes_and_ends_at_ctrl_c(running: NodeProcess, bus: Any) -> None:
+    command = [sys.executable, "-m", "arthexis", "lcd", "show", "--follow"]
+    with subprocess.Popen(command, env=running.environment, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        first = [following.stdout.readline() for _ in range(4)]
+        assert IDLE in first[2]
+        running.command("lcd", "say", "Přenos běží", "--for", "1m")
+        assert "Přenos běží" in "".join(following.stdout.readline() for _ in range(4))
+        following.send_signal(signal.SIGINT)
+        assert following.wait(10) == 0
 
 
 def test_what_is_unplugged_is_said_and_drawn_anew_when_it_is_back(running: NodeProcess, bus: Any) -> None:

@@ -135,7 +135,15 @@ async def test_what_is_said_is_bounded(host: Node) -> None:
 
 
 @pytest.mark.parametrize(
-    "wish", [{"text": ""}, {"text": "x" * 501}, {"text": "x", "for_s": 0}, {"text": "x", "priority": "loud"}, {}]
+    "wish",
+    [
+        {"text": ""},
+        {"text": " \n"},
+        {"text": "x" * 501},
+        {"text": "x", "for_s": 0},
+        {"text": "x", "priority": "loud"},
+        {},
+    ],
 )
 async def test_what_cannot_be_said_is_refused(host: Node, wish: dict[str, Any]) -> None:
     async with ClientSession() as http, http.post(f"{host.url}/api/v1/lcd/messages", json=wish) as answer:
@@ -155,6 +163,26 @@ async def test_a_notification_is_shown_in_its_lane_for_its_time(host: Node, cloc
     assert (await state(host))["lane"] == "alarm"
     clock.advance(21)
     await until(host, lambda shown: shown[0].startswith("garage"))
+
+
+@pytest.mark.plugins("arthexis-notify:notify")
+async def test_a_fault_is_shown_as_the_house_s_rules_have_it_and_that_it_is_over(host: Node) -> None:
+    async with wire(host.station_url("CP-1")) as station:
+        await station.boot()
+        fault = {"connectorId": 2, "errorCode": "GroundFailure", "status": "Faulted"}
+        await station.result("StatusNotification", fault)
+        await until(host, lambda shown: shown[0] == "CP-1 has a fault")
+        await until_said(host, "CP-1, connector 2: GroundFailure")
+        assert (await state(host))["lane"] == "alarm"
+        await station.result("StatusNotification", {**fault, "errorCode": "NoError", "status": "Available"})
+        await until_said(host, "CP-1, connector 2 is Available again")
+
+
+async def until_said(host: Node, text: str) -> None:
+    """Wait until this, and no older word of the same matter, is among what was said."""
+    async with asyncio.timeout(5):
+        while [message["text"] for message in (await state(host))["messages"]] != [text]:
+            await asyncio.sleep(0.03)
 
 
 async def test_a_notification_that_is_over_is_not_shown(host: Node, clock: FrozenClock) -> None:

@@ -115,6 +115,16 @@ def test_a_bus_that_hangs_is_said_and_holds_nobody(display: Slow, at_work: Worke
     until(lambda: reads(display, "Goodbye"))
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ended_is_said(display: Slow, at_work: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(display, "write", None)
+    at_work.show(Frame(["Hello"]))
+    until(lambda: not at_work.alive)
+    assert at_work.look is not None
+    assert at_work.look.trouble is not None
+    assert "has ended" in at_work.look.trouble.problem
+
+
 def test_the_farewell_is_the_last_thing_that_is_drawn(display: Slow, at_work: Worker) -> None:
     at_work.show(Frame(["Hello"]))
     at_work.leave(Frame(["Goodbye"]))

@@ -103,7 +103,7 @@ class Board:
             self._worker.leave(None)
             _hung[host] = self._worker
             raise look.trouble
-        await self._read()
+        await self._read_if_possible()
         _boards[host] = self
         self.ctx.spawn(self._run(), "the display")
 

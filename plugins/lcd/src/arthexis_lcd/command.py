@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import time
@@ -43,7 +44,14 @@ def show_(follow: bool, as_json: bool) -> None:
     """Show what stands on the display now."""
     state = call_api("GET", "/lcd")
     _print(state, as_json=as_json)
-    while follow:
+    if follow:
+        with contextlib.suppress(KeyboardInterrupt):
+            _follow(state, as_json=as_json)
+
+
+def _follow(state: dict[str, Any], *, as_json: bool) -> None:
+    """Print the display each time that it has changed, in a terminal over what was there."""
+    while True:
         time.sleep(FOLLOW_S)
         before, state = state, call_api("GET", "/lcd")
         if _seen(state) != _seen(before):

@@ -50,7 +50,7 @@ class Display(Struct, kw_only=True):
 class Say(Struct, kw_only=True, forbid_unknown_fields=True):
     """Something to show."""
 
-    text: Annotated[str, Meta(min_length=1, max_length=MOST_TEXT, description="What is shown; long ones scroll")]
+    text: Annotated[str, Meta(pattern=r"\S", max_length=MOST_TEXT, description="What is shown; long ones scroll")]
     title: Annotated[str, Meta(max_length=MOST_TEXT, description="The first row, where the text goes below it")] = ""
     priority: Annotated[Priority, Meta(description="Whatever is higher is shown first: alarm is the highest")] = "event"
     for_s: (

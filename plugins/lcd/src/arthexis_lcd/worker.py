@@ -75,7 +75,7 @@ class Worker:
         called_at = self._called_at
         if called_at is not None and time.monotonic() - called_at > HANGS_S:
             return Look(trouble=self.hanging)
-        return self._look
+        return self._look if self.alive or self._leaving else Look(trouble=self._ended())
 
     @property
     def hanging(self) -> Unavailable:
@@ -84,6 +84,11 @@ class Worker:
             "the bus hangs: a call into it does not come back",
             place=self._place,
             cure="Unplug the display and plug it in again; if that does not help, start the machine anew",
+        )
+
+    def _ended(self) -> Unavailable:
+        return Unavailable(
+            "the thread at the display has ended", place=self._place, cure="See the log, and restart the node"
         )
 
     def show(self, frame: Frame) -> None:
