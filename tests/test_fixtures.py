@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,45 @@ def test_without_the_simulator_the_fixture_names_the_cure(monkeypatch: pytest.Mo
     monkeypatch.setattr(plugin, "find_spec", lambda _name: None)
     with pytest.raises(pytest.fail.Exception, match=r"pip install 'arthexis-host\[testing\]'"):
         plugin._simulator()
+
+
+PLAIN = """
+import pytest
+
+pytestmark = pytest.mark.plugins("arthexis-ocpp16:*")
+
+
+async def test_a_station_boots(station):
+    assert (await station.boot()).status == "Accepted"
+
+
+class TestNode:
+    async def test_it_listens(self, host):
+        assert host.url.startswith("http://127.0.0.1:")
+"""
+
+
+@pytest.mark.parametrize(("without", "ended"), [((), "2 passed"), (("-p", "hide"), "2 errors")])
+def test_no_setting_of_pytest_is_needed_and_what_is_missing_is_named(
+    without: tuple[str, ...], ended: str, tmp_path: Path
+) -> None:
+    (tmp_path / "test_plain.py").write_text(PLAIN, "utf-8")
+    hidden = "import sys; sys.modules['pytest_asyncio'] = None"
+    (tmp_path / "hide.py").write_text(hidden, "utf-8")
+    path = {"PYTHONPATH": str(tmp_path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} if without else {}
+    plugins = [*without, "-p", "arthexis.testing.plugin"] if without else []
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugins, "."],
+        cwd=tmp_path,
+        env={**os.environ, **path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended in done.stdout, done.stdout + done.stderr
+    if without:
+        assert "the fixture host needs pytest-asyncio: pip install 'arthexis-host[testing]'" in done.stdout
 
 
 def test_what_the_page_on_testing_offers_is_there() -> None:

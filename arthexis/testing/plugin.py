@@ -5,18 +5,20 @@ Installed with the host, so that it must cost nothing where it is not used: ever
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
     from arthexis.testing import FrozenClock, Node
 
+OURS = {"host", "station", "stations"}
 MARKERS = (
     "plugins(*patterns): the plugins of the node that the fixture host runs, as distribution:name",
     "node(**settings): what else the fixture host gets: config, open_mode, strict, admit_pending_minutes",
@@ -27,6 +29,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the markers known."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
+
+
+def pytest_pycollect_makeitem(obj: object) -> None:
+    """Let coroutine functions that ask for a node or a station run, whatever asyncio_mode is set to."""
+    if not inspect.iscoroutinefunction(obj) or find_spec("pytest_asyncio") is None:
+        return
+    marked = {mark.name for mark in getattr(obj, "pytestmark", ())}
+    if OURS & set(inspect.signature(obj).parameters) and not marked & {"asyncio", "anyio"}:
+        pytest.mark.asyncio(obj)
 
 
 @pytest.fixture
@@ -76,11 +87,27 @@ if find_spec("pytest_asyncio") is not None:
         """A charge point ``CP-1`` of ``host``, connected and not yet booted (an ``arthexis_simulator.Station``)."""
         return await stations("CP-1")
 
+else:
+
+    @pytest.fixture(name="host")
+    def no_host() -> None:
+        """Say what is missing."""
+        _missing("host", "pytest-asyncio")
+
+    @pytest.fixture
+    def stations(host: None) -> None:
+        """Never reached: ``host`` has failed."""
+
+    @pytest.fixture
+    def station(host: None) -> None:
+        """Never reached: ``host`` has failed."""
+
 
 def _simulator() -> Any:
     if find_spec("arthexis_simulator") is None:
-        pytest.fail(
-            "the fixtures station and stations need arthexis-simulator: pip install 'arthexis-host[testing]'",
-            pytrace=False,
-        )
+        _missing("station", "arthexis-simulator")
     return import_module("arthexis_simulator")
+
+
+def _missing(fixture: str, distribution: str) -> NoReturn:
+    pytest.fail(f"the fixture {fixture} needs {distribution}: pip install 'arthexis-host[testing]'", pytrace=False)
