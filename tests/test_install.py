@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,32 @@ def test_what_cannot_be_is_said_in_a_sentence(
     assert "Traceback" not in done.stderr
 
 
+def test_nothing_is_built_and_so_run_for_a_plan_unless_it_is_asked_for(
+    made: tutorial.Environment, tmp_path: Path
+) -> None:
+    trace, shelf = tmp_path / "trace", tmp_path / "sources"
+    shelf.mkdir()
+    setup = (
+        f"open({str(trace)!r}, 'w').close()\nfrom setuptools import setup\nsetup(name='acme-built', version='1.0')\n"
+    )
+    with tarfile.open(shelf / "acme-built-1.0.tar.gz", "w:gz") as archive:
+        for name, text in (
+            ("setup.py", setup),
+            ("PKG-INFO", "Metadata-Version: 2.1\nName: acme-built\nVersion: 1.0\n"),
+        ):
+            told = tarfile.TarInfo(f"acme-built-1.0/{name}")
+            told.size = len(text)
+            archive.addfile(told, io.BytesIO(text.encode()))
+    wanted = ("plugins", "install", *OFFLINE, str(shelf), "--no-build-isolation", "--dry-run", "acme-built")
+    refused = ran(made, *wanted)
+    assert "there is no acme-built" in refused.stderr
+    assert "--from-source builds it, which runs its code" in refused.stderr
+    assert not trace.exists()
+    built = ran(made, *wanted, "--from-source")
+    assert "acme-built 1.0" in built.stdout, built.stderr
+    assert trace.exists()
+
+
 def test_what_would_break_another_is_not_installed(made: tutorial.Environment, shelf: Path) -> None:
     made.run("plugins", "install", *OFFLINE, str(shelf), "--yes", "acme-old")
     done = ran(made, "plugins", "install", *OFFLINE, str(shelf), "--yes", "acme-lib==2.0")
@@ -186,6 +214,7 @@ def test_uninstalling_says_what_stays_and_refuses_what_is_needed(made: tutorial.
         ("acme-none", "acme-none is not installed"),
     ):
         assert said in ran(made, "plugins", "uninstall", "--yes", name).stderr
+    assert "another environment" in ran(made, "plugins", "uninstall", "--yes", "--force", "arthexis-webhooks").stderr
     plan = made.run("plugins", "uninstall", "--dry-run", "--force", "ledger").stdout
     assert "tables acme_ledger stay; --drop-tables drops them now" in plan
     told = made.run("plugins", "uninstall", "--force", "--yes", "--drop-tables", "--json", "ledger").stdout

@@ -29,6 +29,7 @@ from arthexis.plugins.states import Plugin
 @click.option("--pre", is_flag=True, help="Take versions before their release too.")
 @click.option("-e", "--editable", multiple=True, metavar="FOLDER", help="Install a project so that its files are used.")
 @click.option("--no-build-isolation", is_flag=True, help="Build with what is installed here.")
+@click.option("--from-source", is_flag=True, help="Build what has no wheel: that runs its code while the plan is made.")
 @click.option("--enable", is_flag=True, help="Turn the plugins on that were asked for.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -32,12 +32,16 @@ from arthexis.plugins.discover import GROUP, normal
 ROLES = "arthexis.roles"
 PATIENCE_S = 1800.0
 MOST_SAID = 12
+ABSENT = "See that its name and version are right; without a wheel, --from-source builds it, which runs its code"
 NO_NETWORK = ("NewConnectionError", "ConnectTimeoutError", "NameResolutionError", "Max retries exceeded", "ProxyError")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How pip is to look for what is asked: as its own options of these names mean it."""
+    """How pip is to look for what is asked: as its own options of these names mean it.
+
+    Only wheels are taken, unless ``from_source``: whatever has to be built runs its own code while the plan is made.
+    """
 
     find_links: tuple[str, ...] = ()
     no_index: bool = False
@@ -46,12 +50,14 @@ class Options:
     pre: bool = False
     editable: tuple[str, ...] = ()
     no_build_isolation: bool = False
+    from_source: bool = False
 
     def sources(self) -> list[str]:
         """Where packages come from, as arguments."""
         links = [part for place in self.find_links for part in ("--find-links", place)]
         plain = {"--no-index": self.no_index, "--pre": self.pre, "--no-build-isolation": self.no_build_isolation}
-        return [*links, *(option for option, given in plain.items() if given)]
+        wheels = [] if self.from_source else ["--only-binary", ":all:"]
+        return [*links, *wheels, *(option for option, given in plain.items() if given)]
 
     def wishes(self) -> list[str]:
         """What else is asked, as arguments."""
@@ -128,6 +134,14 @@ def carry_out(planned: Plan) -> None:
         again = ["--force-reinstall"] if planned.options.force_reinstall else []
         _pip("install", "--no-deps", *again, *planned.options.sources(), "--requirement", str(listed))
     importlib.invalidate_caches()
+    there = installed()
+    for change in planned.changes:
+        if change.distribution not in there or there[change.distribution].version != change.version:
+            raise Refused(
+                f"{change.distribution} {change.version} is installed, and another one is found before it",
+                place=change.distribution,
+                cure="See `arthexis plugins info` where it lies, and take that folder from the path",
+            )
 
 
 def remove(names: Sequence[str]) -> None:
@@ -135,6 +149,13 @@ def remove(names: Sequence[str]) -> None:
     _usable()
     _pip("uninstall", "--yes", *names)
     importlib.invalidate_caches()
+    left = [name for name in installed() if name in names]
+    if left:
+        raise Refused(
+            f"pip left {left[0]} where it is, or there is another of it",
+            place=str(installed()[left[0]].locate_file("")),
+            cure="It belongs to another environment: uninstall it with the Python of that one",
+        )
 
 
 def installed() -> dict[str, Distribution]:
@@ -218,7 +239,7 @@ def _told(command: str, said: str) -> Refused | Unavailable:
         why = next((line for line in errors if line.startswith("Could not find a version")), "")
         versions = why.partition("(from versions: ")[2].rstrip(")")
         known = f"; there are {versions}" if versions not in ("", "none") else ""
-        return Refused(f"there is no {wanted}{known}", place=place, cure="See that its name and version are right")
+        return Refused(f"there is no {wanted}{known}", place=place, cure=ABSENT)
     told = " ".join((errors or lines)[-3:])[:500]
     return Refused(told or "it failed", place=place, cure="See what pip says to it by hand")
 
