@@ -38,10 +38,13 @@ THREADS: Final = ("arthexis-journal", "arthexis-reader")
 
 
 class Place(NamedTuple):
-    """A plugin's code on a stack: its outermost frame, and the innermost line of it that runs."""
+    """A plugin's code on a stack: its outermost frame, and the innermost line of it that runs.
+
+    The frame itself, not its address, which the next call may get: that the same call still runs is what counts.
+    """
 
     plugin: Plugin
-    frame: int
+    frame: FrameType
     line: str
 
 
@@ -101,8 +104,8 @@ class Watchdog:
         if place is None:
             self._seen.pop(thread, None)
             return
-        if seen is None or seen.place.frame != place.frame:
-            self._seen[thread] = seen = _Seen(place, min(free, now))
+        if seen is None or seen.place.frame is not place.frame:
+            self._seen[thread] = seen = _Seen(place, now)
         held_s = now - seen.since
         if held_s >= max(patience_s, 2 * seen.said_s):
             self._name(thread, seen, place, held_s)
@@ -112,7 +115,7 @@ class Watchdog:
         first, seen.said_s = not seen.said_s, held_s
         what = "blocks the event loop" if thread == self._loop_thread else "holds a thread of the database"
         log.error(
-            "plugin %s %s in %s for %.1f s; if it goes on: arthexis plugins disable %s",
+            "plugin %s %s in %s for at least %.1f s; if it goes on: arthexis plugins disable %s",
             place.plugin.name,
             what,
             place.line,
@@ -127,7 +130,7 @@ class Watchdog:
     def _count(self, thread: int, seen: _Seen, place: Place, hook: str) -> None:
         """On the loop, when it turns again."""
         if thread == self._loop_thread:
-            said = f"blocked the event loop for {time.monotonic() - seen.since:.1f} s in {place.line}"
+            said = f"blocked the event loop for at least {time.monotonic() - seen.since:.1f} s in {place.line}"
         else:
             said = f"holds a thread of the database in {place.line}"
         self._host.contain.count(place.plugin, TimeoutError(said), hook)
@@ -161,7 +164,7 @@ def blamed(frame: FrameType | None, owners: Mapping[str, Plugin]) -> Place | Non
     exact = [owners[name] for found in within if (name := _module(found)) in owners]
     code = ours[0].f_code
     line = f"{Path(code.co_filename).name}:{ours[0].f_lineno} ({code.co_name})"
-    return Place(exact[-1] if exact else owners[package], id(within[-1]), line)
+    return Place(exact[-1] if exact else owners[package], within[-1], line)
 
 
 def culprit(error: BaseException, owners: Mapping[str, Plugin]) -> Plugin | None:

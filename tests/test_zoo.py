@@ -165,7 +165,7 @@ TABLE: dict[str, tuple[str, str | None, str, str]] = {
     "zoo.blocks_the_loop": (
         "degraded",
         None,
-        "TimeoutError: blocked the event loop for 1.",
+        "TimeoutError: blocked the event loop for at least ",
         "Run: arthexis plugins info zoo.blocks_the_loop",
     ),
     "zoo.endless_register": (
