@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from arthexis.charging.times import format_utc, parse_utc
     from arthexis.cli import show
     from arthexis.cli.node_access import ask, call_api, node_url, settings_of
+    from arthexis.cli.tags import import_tags
     from arthexis.clock import Clock
     from arthexis.contributions import (
         Action,
@@ -89,6 +90,7 @@ _HOMES = {
     "arthexis.charging.times": ("format_utc", "parse_utc"),
     "arthexis.cli": ("show",),
     "arthexis.cli.node_access": ("ask", "call_api", "node_url", "settings_of"),
+    "arthexis.cli.tags": ("import_tags",),
     "arthexis.clock": ("Clock",),
     "arthexis.contributions": (
         "Action",
@@ -199,6 +201,7 @@ __all__ = [
     "connectors",
     "format_utc",
     "hookimpl",
+    "import_tags",
     "meter_values",
     "node_url",
     "outbound",

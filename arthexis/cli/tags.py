@@ -111,14 +111,25 @@ def import_(file: Path, dry_run: bool, skip_wrong: bool, as_json: bool) -> None:
 
     Its first line names its columns: id_tag, and any of status, expires_at, parent_id_tag, note, aliases.
     """
-    imported(tag_lists.read(file.read_bytes()), dry_run=dry_run, skip_wrong=skip_wrong, as_json=as_json)
+    import_tags(tag_lists.read(file.read_bytes()), (), dry_run=dry_run, skip_wrong=skip_wrong, as_json=as_json)
 
 
-def imported(rows: Sequence[tag_lists.Row], *, dry_run: bool, skip_wrong: bool, as_json: bool) -> None:
-    """Import the lines of a list and print what became of it; ends with status 5 where lines are wrong."""
+def import_tags(
+    rows: Sequence[tag_lists.Row],
+    unread: Sequence[dict[str, Any]],
+    *,
+    dry_run: bool,
+    skip_wrong: bool,
+    as_json: bool,
+) -> None:
+    """Import the lines of a list and print what became of it; ends with status 5 where lines are wrong.
+
+    ``unread`` are lines that are wrong already: each with ``line``, ``id_tag``, ``problem`` and ``cure``.
+    """
     found = _in_pieces(rows, dry_run=True, skip_wrong=skip_wrong)
-    if not dry_run and (skip_wrong or not found["wrong"]):
+    if not dry_run and (skip_wrong or not (found["wrong"] or unread)):
         found = _in_pieces(rows, dry_run=False, skip_wrong=skip_wrong)
+    found["wrong"] = sorted([*found["wrong"], *unread], key=lambda each: int(each["line"]))
     if as_json:
         show.as_json(found)
     else:
@@ -143,7 +154,6 @@ def _in_pieces(rows: Sequence[tag_lists.Row], *, dry_run: bool, skip_wrong: bool
         for name in ("added", "changed", "stored"):
             found[name] += answer[name]
     wrong += met.values()
-    wrong.sort(key=lambda each: int(each["line"]))
     return found
 
 
