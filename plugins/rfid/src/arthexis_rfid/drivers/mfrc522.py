@@ -188,15 +188,11 @@ class Field:
         self._chip.exchange(HLTA + crc_a(HLTA))
 
     def all(self) -> tuple[Sighting, ...]:
-        """Every card that answers, one after the other."""
+        """Every card that answers, one after the other; one that does not go to sleep ends the look."""
         found: list[Sighting] = []
         awake = self.wake(also_halted=True)
-        while awake and len(found) < MOST_CARDS:
-            card = self.next()
-            if card is None:
-                break
-            if card not in found:
-                found.append(card)
+        while awake and len(found) < MOST_CARDS and (card := self.next()) is not None and card not in found:
+            found.append(card)
             self.halt()
             awake = self.wake(also_halted=False)
         return tuple(found)
