@@ -108,8 +108,7 @@ def test_a_chip_that_is_unplugged_is_missed(reader: Any) -> None:
     next(looks)
     chip.absent = True
     with pytest.raises(Unavailable, match="no MFRC522 answers"):
-        for _ in range(20):
-            next(looks)
+        list(itertools.islice(looks, 20))
 
 
 def test_a_chip_that_was_reset_by_its_supply_is_set_up_again(reader: Any) -> None:
@@ -181,7 +180,7 @@ def test_pages_of_an_ultralight_need_no_key(reader: Any) -> None:
 @pytest.mark.parametrize("page", [0, 2, 3, 40, 44])
 def test_locks_and_settings_of_an_ntag_are_not_written_without_force(reader: Any, page: int) -> None:
     seen, memory = on(reader, Card(UIDS[1], sak=0))
-    with memory as opened, pytest.raises(DomainError, match="--force|beyond|UID, locks"):
+    with memory as opened, pytest.raises(DomainError, match=r"beyond the pages|UID, locks"):
         blocks.write(opened, seen.sak, page, b"page", Key())
 
 
