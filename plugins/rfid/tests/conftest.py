@@ -36,7 +36,7 @@ class Desk:
     async def ask(self, method: str, path: str, body: Any = None, *, status: int = 200) -> Any:
         async with self.http.request(method, f"/api/v1/rfid{path}", json=body) as response:
             assert response.status == status, await response.text()
-            return await response.json() if response.content_type == "application/json" else None
+            return await response.json() if response.content_type.endswith("json") else None
 
     async def scan(self, uid: str, reader: str = "desk") -> dict[str, Any]:
         """Hold a card against a virtual reader, once it has left it; what came of it."""

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
 
 from plugins.rfid.tests.conftest import until
 from plugins.rfid.tests.vcard import ULTRALIGHT, VirtualCard, on_reader
 
-DRIVER = next(iter(Path("/usr/lib").glob("*/pcsc/drivers/serial/libifdvpcd.so*")), None)
+DRIVER = next(iter(Path("/usr/lib/pcsc/drivers/serial").glob("libifdvpcd.so")), None)
 FOUR, SEVEN = "04A1B2C3", "04E141124C2880"
 PCSC = {"driver": "pcsc"}
 
@@ -31,9 +30,13 @@ pytestmark = [
 
 
 class Pcscd:
-    """A pcscd of our own, with a virtual reader on a free port, that nobody else can meet."""
+    """A pcscd of our own, with a virtual reader on a free port, that nobody else can meet.
+
+    libpcsclite asks once in a process where the socket is: it is at ``where`` all the time.
+    """
 
     def __init__(self, folder: Path) -> None:
+        self.where = folder / "pcscd.comm"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -46,8 +49,8 @@ class Pcscd:
         )
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> str:
-        """Run it; where its socket is."""
+    def start(self) -> None:
+        """Run it, until it answers."""
         script = f"mkdir -p /run/pcscd && mount -t tmpfs none /run/pcscd && exec pcscd -f -c {self.config}"
         self.process = subprocess.Popen(["unshare", "-m", "sh", "-c", script], stdout=-3, stderr=-3)
         where = Path(f"/proc/{self.process.pid}/root/run/pcscd/pcscd.comm")
@@ -56,7 +59,7 @@ class Pcscd:
             assert time.monotonic() < until, "pcscd does not start"
             assert self.process.poll() is None, "pcscd ended"
             time.sleep(0.02)
-        return str(where)
+        self.where.symlink_to(where)
 
     def _deaf(self) -> bool:
         with socket.socket() as probe:
@@ -64,6 +67,7 @@ class Pcscd:
 
     def stop(self) -> None:
         if self.process is not None:
+            self.where.unlink(missing_ok=True)
             self.process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(5)
@@ -73,12 +77,20 @@ class Pcscd:
             self.process = None
 
 
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pcscd]:
+    with pytest.MonkeyPatch.context() as patch:
+        made = Pcscd(tmp_path_factory.mktemp("pcscd"))
+        patch.setenv("PCSCLITE_CSOCK_NAME", str(made.where))
+        yield made
+        made.stop()
+
+
 @pytest.fixture
-def pcscd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pcscd]:
-    running = Pcscd(tmp_path)
-    monkeypatch.setenv("PCSCLITE_CSOCK_NAME", running.start())
-    yield running
-    running.stop()
+def pcscd(daemon: Pcscd) -> Pcscd:
+    if daemon.process is None:
+        daemon.start()
+    return daemon
 
 
 async def test_a_card_comes_stays_and_goes(desk: Any, pcscd: Pcscd) -> None:
@@ -145,7 +157,7 @@ async def test_without_its_service_the_reader_is_missing_and_comes_back_with_it(
         assert missing["cure"]
         await until(lambda: plugin.state == "unavailable")
         assert plugin.cure == missing["cure"]
-        os.environ["PCSCLITE_CSOCK_NAME"] = pcscd.start()
+        pcscd.start()
         await at.is_("ready")
         await until(lambda: plugin.state == "active")
         async with on_reader(VirtualCard(FOUR), pcscd.port):
@@ -159,9 +171,9 @@ async def test_a_reader_that_is_not_there_is_named_with_those_that_are(desk: Any
         assert missing["cure"].startswith("There is Virtual PCD 00 00")
 
 
-async def test_no_service_at_all_says_how_to_start_it(desk: Any, monkeypatch: Any, tmp_path: Path) -> None:
-    monkeypatch.setenv("PCSCLITE_CSOCK_NAME", str(tmp_path / "nothing"))
-    async with desk(PCSC) as at, ClientSession(at.node.url):
+async def test_no_service_at_all_says_how_to_start_it(desk: Any, daemon: Pcscd) -> None:
+    daemon.stop()
+    async with desk(PCSC) as at:
         missing = await at.is_("unavailable")
         assert missing["reason"] == "PC/SC: the PC/SC service does not run"
         assert "systemctl enable --now pcscd.socket" in missing["cure"]

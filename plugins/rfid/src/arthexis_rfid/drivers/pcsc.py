@@ -21,7 +21,7 @@ from arthexis_rfid.settings import Reader
 WAIT_S: Final = 0.4
 TRIES: Final = 3
 GET_UID: Final = bytes([0xFF, 0xCA, 0x00, 0x00, 0x00])
-DONE, WRONG_KEY = 0x9000, frozenset({0x6300, 0x6982, 0x6983, 0x6986})
+DONE: Final = 0x9000
 STORAGE: Final = bytes.fromhex("A000000306")  # the registered id of PC/SC in the ATR of a storage card
 CHIPS: Final = {0x0001: 0x08, 0x0002: 0x18, 0x0026: 0x09, 0x0003: 0x00, 0x003A: 0x00, 0x0036: 0x08, 0x0037: 0x08}
 """SAK of the chips that the ATR of a storage card names (PC/SC part 3 supplement)."""
@@ -48,14 +48,16 @@ def uid_of(connected: Connected, atr: bytes) -> Sighting:
 class Memory:
     """The blocks of the card that is talked to."""
 
-    def __init__(self, connected: Connected) -> None:
-        """Read and write by this connection."""
+    def __init__(self, connected: Connected, kind: str) -> None:
+        """Read and write by this connection; ``kind`` is the card's kind of memory."""
         self._connected = connected
+        self._locked = kind == blocks.CLASSIC
 
     def _open(self, block: int, key: Key) -> None:
+        """Open the sector of a block with this key, even if it is open: the reader may remember another one."""
         load = bytes([0xFF, 0x82, 0x00, 0x00, 0x06]) + key.value
         authenticate = bytes([0xFF, 0x86, 0x00, 0x00, 0x05, 0x01, 0x00, block, key.kind, 0x00])
-        for apdu in (load, authenticate):
+        for apdu in (load, authenticate) if self._locked else ():
             _, status = self._transmit(apdu)
             if status != DONE:
                 raise blocks.wrong_key(block)
@@ -68,20 +70,16 @@ class Memory:
 
     def read(self, block: int, key: Key) -> bytes:
         """16 bytes from a block on."""
+        self._open(block, key)
         data, status = self._transmit(bytes([0xFF, 0xB0, block >> 8, block & 0xFF, 0x10]))
-        if status in WRONG_KEY:
-            self._open(block, key)
-            data, status = self._transmit(bytes([0xFF, 0xB0, block >> 8, block & 0xFF, 0x10]))
         if status != DONE or len(data) != 16:
             raise blocks.refused(f"block {block} cannot be read (status {status:04X})", "The card does not allow it")
         return data
 
     def write(self, block: int, data: bytes, key: Key) -> None:
         """Write a block of 16 bytes or a page of 4."""
-        apdu = bytes([0xFF, 0xD6, block >> 8, block & 0xFF, len(data)]) + data
-        if len(data) == blocks.SIZE_OF[blocks.CLASSIC]:
-            self._open(block, key)
-        _, status = self._transmit(apdu)
+        self._open(block, key)
+        _, status = self._transmit(bytes([0xFF, 0xD6, block >> 8, block & 0xFF, len(data)]) + data)
         if status != DONE:
             raise blocks.refused(f"block {block} cannot be written (status {status:04X})", "The card does not allow it")
 
@@ -149,4 +147,4 @@ class Pcsc:
                 raise gone from None
             if status != DONE or uid != card.uid:
                 raise gone
-            yield Memory(connected)
+            yield Memory(connected, blocks.kind_of(card.sak))
