@@ -10,6 +10,7 @@ import json
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,10 @@ def main() -> int:
             handlers[-1].connect("handle-ioctl", handler)
             bed.attach_ioctl(device, handlers[-1])
     if "keyboard" in there:
-        bed.load_evemu_events_from_string("/dev/input/event5", there["keyboard"]["events"])
+        typed = tempfile.NamedTemporaryFile("w", suffix=".events")
+        typed.write(there["keyboard"]["events"])
+        typed.flush()
+        bed.load_evemu_events("/dev/input/event5", typed.name)
     status: list[int] = []
 
     def run() -> None:
