@@ -109,15 +109,6 @@ def _label(host: Host, plugin: Plugin, handler: Callable[..., Any]) -> str:
                 return f"{type(found).__name__.lower()} {getattr(found, 'name', '')}".strip()
     return ""
 
-    def lacks(self, missing: Unavailable) -> None:
-        """Say that what this plugin needs has gone while it runs; it goes on, and its state tells why and the cure."""
-        self.plugin.rest(State.UNAVAILABLE, missing.problem, missing.cure or "It is tried again by itself")
-
-    def has_all(self) -> None:
-        """Say that what this plugin needs is there (again)."""
-        if self.plugin.state is State.UNAVAILABLE:
-            self.plugin.climb(State.ACTIVE)
-
 
 def context_of(host: Host, plugin: Plugin) -> Context:
     """The context of a plugin on this node."""

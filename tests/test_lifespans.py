@@ -222,13 +222,3 @@ async def test_a_lifespan_is_left_by_the_task_that_entered_it(site: Any, tmp_pat
     async with node(tmp_path, plugins=[acme]):
         pass
     assert heard()[0] is heard()[1]
-
-
-async def test_a_plugin_that_lost_what_it_needs_says_so_and_goes_on(site: Any, tmp_path: Path) -> None:
-    body = "heard.append(ctx)\nyield"
-    async with node(tmp_path, plugins=[plugin(site, body)]) as running:
-        acme, (ctx,) = running.plugin("acme"), heard()
-        ctx.lacks(Unavailable("the reader is gone", cure="Plug it in"))
-        assert (acme.state, acme.reason, acme.cure) == (State.UNAVAILABLE, "the reader is gone", "Plug it in")
-        ctx.has_all()
-        assert (acme.state, acme.reason) == (State.ACTIVE, "")
