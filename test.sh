@@ -30,6 +30,9 @@ need valgrind valgrind
 need npm nodejs npm
 need chromium chromium
 need umockdev-wrapper umockdev gir1.2-umockdev-1.0 python3-gi
+need pcscd pcscd
+need "/usr/lib/pcsc/drivers/serial/libifdvpcd.so" vsmartcard-vpcd
+need socat socat
 
 echo "== ruff"
 "$bin/ruff" format --check --quiet .

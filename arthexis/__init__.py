@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arthexis import outbound
-    from arthexis.charging import connectors, meter_values, reservations, stations, tags, transactions
+    from arthexis.charging import connectors, meter_values, reservations, stations, tag_lists, tags, transactions
     from arthexis.charging.decisions import Admission, Authorization, ConnectionRequest, Registration
     from arthexis.charging.meter_values import Reading
     from arthexis.charging.receipts import Receipt
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from arthexis.charging.tables import transaction as transaction_table
     from arthexis.charging.times import format_utc, parse_utc
     from arthexis.cli import show
-    from arthexis.cli.node_access import ask, call_api, node_url
+    from arthexis.cli.node_access import ask, call_api, node_url, settings_of
+    from arthexis.cli.tags import import_tags
     from arthexis.clock import Clock
     from arthexis.contributions import (
         Action,
@@ -72,7 +73,15 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "arthexis": ("outbound",),
-    "arthexis.charging": ("connectors", "meter_values", "reservations", "stations", "tags", "transactions"),
+    "arthexis.charging": (
+        "connectors",
+        "meter_values",
+        "reservations",
+        "stations",
+        "tag_lists",
+        "tags",
+        "transactions",
+    ),
     "arthexis.charging.decisions": ("Admission", "Authorization", "ConnectionRequest", "Registration"),
     "arthexis.charging.meter_values": ("Reading",),
     "arthexis.charging.receipts": ("Receipt",),
@@ -80,7 +89,8 @@ _HOMES = {
     "arthexis.charging.tables": ("station_table", "transaction_table"),
     "arthexis.charging.times": ("format_utc", "parse_utc"),
     "arthexis.cli": ("show",),
-    "arthexis.cli.node_access": ("ask", "call_api", "node_url"),
+    "arthexis.cli.node_access": ("ask", "call_api", "node_url", "settings_of"),
+    "arthexis.cli.tags": ("import_tags",),
     "arthexis.clock": ("Clock",),
     "arthexis.contributions": (
         "Action",
@@ -191,14 +201,17 @@ __all__ = [
     "connectors",
     "format_utc",
     "hookimpl",
+    "import_tags",
     "meter_values",
     "node_url",
     "outbound",
     "parse_utc",
     "reservations",
+    "settings_of",
     "show",
     "station_table",
     "stations",
+    "tag_lists",
     "tags",
     "transaction_table",
     "transactions",

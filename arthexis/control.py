@@ -25,6 +25,7 @@ from arthexis.charging import (
     operations,
     reservations,
     stations,
+    tag_lists,
     tags,
     tokens,
     transactions,
@@ -582,6 +583,31 @@ async def tags_remove(host: Host, id_tag: str) -> dict[str, Any]:
     """Forget an id tag."""
     await host.journal.write(lambda db: tags.remove(db, id_tag))
     return {"id_tag": id_tag, "removed": True}
+
+
+@request("operator")
+async def tags_alias(host: Host, id_tag: str, alias: str) -> dict[str, Any]:
+    """Let another text stand for a tag."""
+    fresh = await host.journal.write(lambda db: tags.add_alias(db, id_tag, alias))
+    return {"id_tag": id_tag, "alias": alias, "added": fresh}
+
+
+@request("operator")
+async def tags_unalias(host: Host, alias: str) -> dict[str, Any]:
+    """Let a text stand for no tag any more."""
+    await host.journal.write(lambda db: tags.remove_alias(db, alias))
+    return {"alias": alias, "removed": True}
+
+
+@request("operator")
+async def tags_import(
+    host: Host, rows: list[tag_lists.Row], dry_run: bool = False, skip_wrong: bool = False
+) -> dict[str, Any]:
+    """Add the tags of a list, or change them; all of them or, if a line is wrong, none. What is wrong, by line."""
+    at = host.clock.now()
+    return await host.journal.write(
+        lambda db: tag_lists.store(db, rows, at, dry_run=dry_run, skip_wrong=skip_wrong), slow=True
+    )
 
 
 @request("viewer")

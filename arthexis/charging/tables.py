@@ -126,6 +126,14 @@ tag = sa.Table(
     sa.Column("added_at", UtcDateTime, nullable=False),
 )
 
+tag_alias = sa.Table(
+    "tag_alias",
+    metadata,
+    sa.Column("alias_key", sa.Text, primary_key=True, comment="case-folded, and the key of no tag"),
+    sa.Column("alias", sa.Text, nullable=False),
+    sa.Column("tag_id", sa.ForeignKey(tag.c.id), nullable=False, index=True),
+    comment="other texts under which readers and stations know a tag: turned around, or in decimal",
+)
 unknown_tag = sa.Table(
     "unknown_tag",
     metadata,

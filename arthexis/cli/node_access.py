@@ -13,7 +13,7 @@ import msgspec
 
 from arthexis import config, errors, system
 from arthexis.config import Configuration
-from arthexis.errors import ArthexisError, Unavailable
+from arthexis.errors import ArthexisError, PluginError, Unavailable
 from arthexis.node_files import CONTROL, LOCK, Control, control_of
 
 TIMEOUT_S = 10.0
@@ -50,6 +50,14 @@ def assembled() -> Any:
     from arthexis.assembly import Options, assemble
 
     return assemble(Options(config=config_path()))
+
+
+def settings_of(plugin: str) -> Any:
+    """The settings of a plugin as they stand in the configuration, for its commands; raises ``ArthexisError``."""
+    found = assembled().composition.named(plugin)
+    if not found or found[0].settings is None:
+        raise PluginError(f"plugin {plugin} is not on", cure=f"See `arthexis plugins info {plugin}`")
+    return found[0].settings
 
 
 def ask(name: str, /, **parameters: Any) -> Any:

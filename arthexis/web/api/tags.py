@@ -19,13 +19,14 @@ Status = Literal["Accepted", "Blocked", "Expired", "Invalid"]
 
 
 class Tag(Struct, kw_only=True):
-    """An id tag and what it is answered."""
+    """An id tag, what it is answered, and the other texts that stand for it."""
 
     id_tag: str
     status: str
     expires_at: datetime | None
     parent_id_tag: str | None
     note: str | None
+    aliases: list[str]
     added_at: datetime
 
 
