@@ -90,7 +90,7 @@ class Kernel:
     def initramfs(self, into: Path) -> Path:
         """An archive with busybox, what mounts this machine's files, and nothing else."""
         stage = into / "initramfs"
-        for folder in ("bin", "lib", "proc", "sys", "dev", "ro", "rw", "root"):
+        for folder in ("bin", "lib", "proc", "sys", "dev", "ro", "rw", "whole"):
             (stage / folder).mkdir(parents=True)
         shutil.copy2(shutil.which("busybox") or "busybox", stage / "bin" / "busybox")
         shutil.copy2(HERE / "guest" / "init", stage / "init")

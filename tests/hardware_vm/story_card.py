@@ -1,4 +1,4 @@
-"""A card at a reader that types, as the kernel has it: uinput makes the keyboard, and the display on the bus says so."""
+"""A card at a reader that types, as the kernel has it: uinput makes the keyboard, and the display says so."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # In the machine, as root: make it a usable one, run the story that the kernel's line names, switch off.
 of() { sed -n "s/.* $1=\([^ ]*\).*/\1/p" /proc/cmdline; }
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LANG=C.UTF-8
 mount -t tmpfs tmpfs /run
 mkdir -p /dev/pts /dev/shm /lib/modules
 mount -t devpts devpts /dev/pts
