@@ -15,6 +15,7 @@ exclude_patterns = [".*", "build", "**/node_modules", "**/*.egg-info"]
 myst_heading_anchors = 4
 html_theme = "furo"
 html_title = "Arthexis"
+html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False
 suppress_warnings = ["misc.highlighting_failure"]  # samples of JSON that leave something out, with …
