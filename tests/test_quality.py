@@ -150,7 +150,13 @@ def test_our_plugins_are_gold(name: str, scores: dict[str, Score]) -> None:
 
 
 @pytest.fixture(scope="module")
-def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Score]]:
+def pids(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that the one without manners writes the numbers of its children to."""
+    return tmp_path_factory.mktemp("pids") / "pids"
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory, pids: Path) -> Iterator[dict[str, Score]]:
     """The broken ones, installed beside ours, each measured."""
     site = Site(tmp_path_factory.mktemp("broken"))
     for name in {*BROKEN, SOUND} - {*BAD, "bad.tables"}:
@@ -164,7 +170,9 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Score
         patch.setenv("PYTHONPATH", str(site.path))
         with ThreadPoolExecutor(4) as pool:
             names = sorted({*BROKEN, SOUND, *BAD})
-            yield dict(zip(names, pool.map(lambda name: score(name, patience_s=5), names), strict=True))
+            settings = {"bad.mannerless": {"where": str(pids)}}
+            measured = pool.map(lambda name: score(name, settings=settings, patience_s=5), names)
+            yield dict(zip(names, measured, strict=True))
 
 
 def _of(found: Score, rule: str) -> Any:
@@ -204,20 +212,21 @@ def test_none_of_the_broken_ones_has_read_the_rules_about_metadata(broken: dict[
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process group is ended as a whole on POSIX only")
-def test_settings_are_used_and_what_a_plugin_starts_ends_with_its_probe(
-    site: Site, arthexis: Any, tmp_path: Path
-) -> None:
-    site.add(MANNERLESS, "bad.mannerless")
-    file, pids = tmp_path / "with.toml", tmp_path / "pids"
-    file.write_text(f'[plugins.bad.mannerless]\nwhere = "{pids}"\n', "utf-8")
-    told = arthexis("--config", str(file), "plugins", "check", "bad.mannerless", "--json").json
-    assert {rule["rule"]: rule["result"] for rule in told["rules"]}["starts-alone"] == PASSED
+def test_what_a_plugin_starts_ends_with_its_probe(broken: dict[str, Score], pids: Path) -> None:
     started = [int(line) for line in pids.read_text("utf-8").split()]
-    assert started
+    assert started, "it was started, with its settings"
     until = time.monotonic() + 5
     while any(_runs(pid) for pid in started) and time.monotonic() < until:
         time.sleep(0.05)
     assert [pid for pid in started if _runs(pid)] == []
+
+
+def test_the_settings_of_a_file_are_used(site: Site, arthexis: Any, tmp_path: Path) -> None:
+    site.add(NEEDY, "bad.needy")
+    file = tmp_path / "with.toml"
+    file.write_text("[plugins.bad.needy]\nwhere = 5\n", "utf-8")
+    told = arthexis("--config", str(file), "plugins", "check", "bad.needy", "--json").json
+    assert "expected `str`, got 5" in {rule["rule"]: rule["said"] for rule in told["rules"]}["composes"]
 
 
 def _runs(pid: int) -> bool:

@@ -115,6 +115,13 @@ def test_a_node_on_its_example_of_a_configuration_runs_it(authors: Authors, kind
     assert states[MADE[kind]] in {"configured", "migrated"}, states
 
 
+@pytest.mark.parametrize("kind", ["lifespan", "tables", "role"])
+def test_what_is_written_is_gold(authors: Authors, kind: str) -> None:
+    told = json.loads(authors.env.run("plugins", "check", authors.room(kind).name, "--json").stdout)
+    assert [rule["rule"] for rule in told["rules"] if rule["result"] == "failed"] == ["contact"]
+    assert told["level"] == "gold"
+
+
 @pytest.mark.parametrize("length", [2, scaffold.LONGEST])
 def test_names_short_and_long_leave_nothing_to_format(length: int, tmp_path: Path) -> None:
     for number, kind in enumerate(MADE):

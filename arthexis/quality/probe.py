@@ -102,7 +102,7 @@ def restarts(plan: Plan) -> dict[str, Any]:
     """Start and stop a node with the plugins alone, ten times on the same data: faults, states and leftovers."""
     from arthexis import system
 
-    system.run(_once({**plan, "names": [], "home": str(Path(plan["home"]) / "warm")}))
+    system.run(_once({**plan, "names": [], "settings": ""}))
     _tidy()
     threads, opened = set(threading.enumerate()), descriptors()
     seen: dict[str, Any] = {"error": None, "tasks": [], "faults": [], "plugins": []}
