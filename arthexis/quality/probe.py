@@ -1,8 +1,8 @@
-"""What a plugin does when it is run: a process that asks one thing of it and writes down what it saw.
+"""What a plugin does when it is run: a process that tries one step after the other and writes down what it saw.
 
-``python -m arthexis.quality.probe STEP PLAN RESULT``: the plan and the result are JSON files. This process may be
-ended, hung or flooded by the plugin; whoever started it waits for so long and takes what is written by then. It
-imports as little as it can, because the first step is to import a plugin into a fresh interpreter.
+``python -m arthexis.quality.probe FOLDER STEP...``: the folder holds ``plan.json``, and gets a JSON file of each step.
+This process may be ended, hung or flooded by the plugin; whoever started it waits for so long and takes what is written
+by then. It imports as little as it can, because one step is to import a plugin into a fresh interpreter.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DESCRIPTORS = next((Path(place) for place in ("/proc/self/fd", "/dev/fd") if os.path.isdir(place)), None)
 TIMES = 10
 SETTLE_S = 0.05
+DONE = "done"
 Plan = dict[str, Any]
 
 
@@ -293,12 +294,23 @@ def _tidy() -> None:
         gc.collect()
 
 
-def main(step: str, plan: str, result: str) -> None:
-    """Do a step and write what was seen; nothing that the plugin has left behind keeps this process from ending."""
-    seen = STEPS[step](json.loads(Path(plan).read_text("utf-8")))
-    draft = Path(f"{result}.draft")
-    draft.write_text(json.dumps(seen), "utf-8")
-    draft.replace(result)
+def main(folder: str, *steps: str) -> None:
+    """Do each step and write what was seen; nothing that a plugin has left behind keeps this process from ending.
+
+    Nothing of a plugin that cannot be composed is started, and one without tables has no migrations.
+    """
+    plan = json.loads((Path(folder) / "plan.json").read_text("utf-8"))
+    for step in steps:
+        if step == "migrates" and not plan["tables"]:
+            continue
+        seen = STEPS[step]({**plan, "home": str(Path(folder) / step)})
+        draft = Path(folder) / f"{step}.draft"
+        draft.write_text(json.dumps(seen), "utf-8")
+        draft.replace(draft.with_suffix(".json"))
+        plan["tables"] = seen.get("tables", plan.get("tables"))
+        if step == "composes" and _failed(seen):
+            break
+    (Path(folder) / DONE).touch()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,9 @@ START_S = 20.0
 LEFT_S = 2.0
 KEPT = 4096
 SHOWN = 120
+TOGETHER = 14
+TOGETHER_STEPS = ("composes", "migrates", "restarts")
+Seen = dict[str, Any] | str
 SKIPPED, PASSED, FAILED = "does not apply", "passed", "failed"
 
 
@@ -173,45 +176,51 @@ class Probes:
         self._settings = tomlkit.dumps({"plugins": settings}) if settings else ""
         self._patience_s = patience_s
 
-    def run(self) -> dict[str, dict[str, Any] | str]:
-        """Every step that makes sense; a step that brought nothing is a text that says why."""
-        found: dict[str, dict[str, Any] | str] = {}
+    def run(self) -> dict[str, Seen]:
+        """Every step that makes sense; the one that brought nothing is a text that says why."""
+        found: dict[str, Seen] = {}
         with tempfile.TemporaryDirectory(prefix="arthexis-check-", ignore_cleanup_errors=True) as folder:
             with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-                steps = {f"imports {p.name}": pool.submit(self._import, p, Path(folder)) for p in self._plugins}
-                found.update({name: step.result() for name, step in steps.items()})
-            if not found or any(isinstance(seen, str) or seen["error"] for seen in found.values()):
-                return found
-            found["composes"] = self._step("composes", self._plugins, Path(folder), 3 * self._patience_s)
-            seen = found["composes"]
-            if not isinstance(seen, dict) or any(p["state"] == "failed" for p in seen["plugins"]):
-                return found
-            if seen["tables"]:
-                found["migrates"] = self._step("migrates", self._plugins, Path(folder), 3 * self._patience_s)
-            found["restarts"] = self._step("restarts", self._plugins, Path(folder), 8 * self._patience_s)
+                imports = {plugin.name: pool.submit(self._import, plugin, Path(folder)) for plugin in self._plugins}
+                found.update({f"imports {name}": step.result() for name, step in imports.items()})
+            if found and all(isinstance(seen, dict) and not seen["error"] for seen in found.values()):
+                patience_s = START_S + TOGETHER * self._patience_s
+                found.update(self._process(TOGETHER_STEPS, self._plugins, Path(folder) / "node", patience_s))
         return found
 
-    def _import(self, plugin: Plugin, folder: Path) -> dict[str, Any] | str:
-        return self._step("imports", [plugin], folder / plugin.name, self._patience_s)
+    def _import(self, plugin: Plugin, folder: Path) -> Seen:
+        return self._process(["imports"], [plugin], folder / "imports" / plugin.name, self._patience_s)["imports"]
 
-    def _step(self, step: str, plugins: Sequence[Plugin], folder: Path, within_s: float) -> dict[str, Any] | str:
-        """Run one step in a process and a folder of its own; its result, or why there is none."""
-        home = folder / step
-        home.mkdir(parents=True)
+    def _process(
+        self, steps: Sequence[str], plugins: Sequence[Plugin], folder: Path, within_s: float
+    ) -> dict[str, Seen]:
+        """Run steps in a process and a folder of their own; what each brought, and why the first that did not."""
+        folder.mkdir(parents=True)
         plan = {
             "plugins": [[plugin.name, plugin.target] for plugin in plugins],
             "names": [plugin.full_name for plugin in plugins],
             "patience_s": self._patience_s,
             "settings": self._settings,
-            "home": str(home / "node"),
         }
-        (home / "plan.json").write_text(json.dumps(plan), "utf-8")
+        (folder / "plan.json").write_text(json.dumps(plan), "utf-8")
         printed = Printed()
-        ended = _ended(step, home, printed, START_S + within_s if step != "imports" else within_s)
-        seen, error = attempt(lambda: json.loads((home / "result.json").read_text("utf-8")))
-        if error is not None or not isinstance(seen, dict):
-            return f"{ended}: {printed.last}" if printed.last else ended
-        return {**seen, "printed": printed.first}
+        ended = _ended(steps, folder, printed, within_s)
+        found: dict[str, Seen] = {}
+        for step in steps:
+            seen, error = attempt(lambda file=folder / f"{step}.json": json.loads(file.read_text("utf-8")))
+            if error is None and isinstance(seen, dict):
+                found[step] = {**seen, "printed": printed.first}
+            elif ended and step in _next(steps, found):
+                found[step] = f"{ended}: {printed.last}" if printed.last else ended
+                break
+        return found
+
+
+def _next(steps: Sequence[str], found: Mapping[str, Seen]) -> list[str]:
+    """Which step a process was at, with these behind it."""
+    composed = found.get("composes")
+    without = {"migrates"} if isinstance(composed, dict) and not composed["tables"] else set[str]()
+    return [step for step in steps if step not in found and step not in without][:1]
 
 
 class Printed:
@@ -240,13 +249,13 @@ class Printed:
         return next((line.strip()[:SHOWN] for line in reversed(lines) if line.strip()), "")
 
 
-def _ended(step: str, home: Path, printed: Printed, within_s: float) -> str:
-    """Run a probe until it ends, and not longer than so many seconds; how it ended where it wrote no result."""
+def _ended(steps: Sequence[str], folder: Path, printed: Printed, within_s: float) -> str:
+    """Run a probe until it ends, and not longer than so many seconds; how it ended, empty where it came to its end."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("ARTHEXIS")}
     process = subprocess.Popen(
-        [sys.executable, "-m", probe.__name__, step, str(home / "plan.json"), str(home / "result.json")],
-        cwd=home,
-        env={**environ, "ARTHEXIS_HOME": str(home / "node"), "PYTHONDONTWRITEBYTECODE": "1"},
+        [sys.executable, "-m", probe.__name__, str(folder), *steps],
+        cwd=folder,
+        env={**environ, "ARTHEXIS_HOME": str(folder / "home"), "PYTHONDONTWRITEBYTECODE": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -261,4 +270,5 @@ def _ended(step: str, home: Path, printed: Printed, within_s: float) -> str:
     finally:
         system.end_group(process)
         reader.join(LEFT_S)
-    return f"it ended the process with status {status}"
+    came_to_its_end = status == 0 and (folder / probe.DONE).exists()
+    return "" if came_to_its_end else f"it ended the process with status {status}"
