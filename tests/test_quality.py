@@ -105,7 +105,7 @@ def downgrade(): pass
 BROKEN: dict[str, tuple[str, str]] = {
     "zoo.asserts_on_import": ("imports-alone", "AssertionError: arithmetic"),
     "zoo.exits_on_import": ("imports-alone", "SystemExit: good night"),
-    "zoo.hangs_on_import": ("imports-alone", "it hangs: no end within 5 s"),
+    "zoo.hangs_on_import": ("imports-alone", "it hangs: no end within 8 s"),
     "zoo.interrupts_on_import": ("imports-alone", "KeyboardInterrupt"),
     "zoo.odd_exception": ("imports-alone", "Odd: (its text cannot be read)"),
     "zoo.syntax_error": ("imports-alone", "SyntaxError"),
@@ -114,10 +114,10 @@ BROKEN: dict[str, tuple[str, str]] = {
     "zoo.misspelt_hook": ("composes", "there is no hook on_transaction_strated (Did you mean on_transaction_started?)"),
     "zoo.wrong_signature": ("composes", "weather"),
     "zoo.returns_none": ("composes", "returned None"),
-    "zoo.hangs_in_register": ("composes", "TimeoutError: no end within 5 s"),
+    "zoo.hangs_in_register": ("composes", "TimeoutError: no end within 8 s"),
     "zoo.failing_migration": ("migrations", "RuntimeError: the disk of the author was different"),
     "zoo.raises_in_lifespan": ("starts-alone", "ConnectionError: no such reader"),
-    "zoo.hangs_in_lifespan": ("starts-alone", "no start within 5 s"),
+    "zoo.hangs_in_lifespan": ("starts-alone", "no start within 8 s"),
     "bad.ends": ("imports-alone", "it ended the process with status 0"),
     "bad.needy": ("composes", "plugins.bad.needy"),
     "bad.ends_late": ("starts-alone", "it ended the process with status 7"),
@@ -140,7 +140,7 @@ SOUND = "zoo.unavailable"
 def scores() -> dict[str, Score]:
     """Every distribution of this repository, measured."""
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(OURS, pool.map(score, OURS), strict=True))
+        return dict(zip(OURS, pool.map(lambda name: score(name, patience_s=60), OURS), strict=True))
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -171,7 +171,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory, pids: Path) -> Iterator[dic
         with ThreadPoolExecutor(4) as pool:
             names = sorted({*BROKEN, SOUND, *BAD})
             settings = {"bad.mannerless": {"where": str(pids)}}
-            measured = pool.map(lambda name: score(name, settings=settings, patience_s=5), names)
+            measured = pool.map(lambda name: score(name, settings=settings, patience_s=8), names)
             yield dict(zip(names, measured, strict=True))
 
 
