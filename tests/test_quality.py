@@ -117,7 +117,7 @@ BROKEN: dict[str, tuple[str, str]] = {
     "zoo.hangs_in_register": ("composes", "TimeoutError: no end within 8 s"),
     "zoo.failing_migration": ("migrations", "RuntimeError: the disk of the author was different"),
     "zoo.raises_in_lifespan": ("starts-alone", "ConnectionError: no such reader"),
-    "zoo.hangs_in_lifespan": ("starts-alone", "no start within 8 s"),
+    "zoo.hangs_in_lifespan": ("starts-alone", "no start within 5 s"),
     "bad.ends": ("imports-alone", "it ended the process with status 0"),
     "bad.needy": ("composes", "plugins.bad.needy"),
     "bad.ends_late": ("starts-alone", "it ended the process with status 7"),
@@ -171,8 +171,13 @@ def broken(tmp_path_factory: pytest.TempPathFactory, pids: Path) -> Iterator[dic
         with ThreadPoolExecutor(4) as pool:
             names = sorted({*BROKEN, SOUND, *BAD})
             settings = {"bad.mannerless": {"where": str(pids)}}
-            measured = pool.map(lambda name: score(name, settings=settings, patience_s=8), names)
+            measured = pool.map(lambda name: score(name, settings=settings, patience_s=_patience_s(name)), names)
             yield dict(zip(names, measured, strict=True))
+
+
+def _patience_s(name: str) -> float:
+    """Enough for a machine that does much else; less than the six seconds after which that one does start."""
+    return 5 if name == "zoo.hangs_in_lifespan" else 8
 
 
 def _of(found: Score, rule: str) -> Any:
