@@ -39,7 +39,7 @@ from arthexis.operations import Wish
 from arthexis.plugins.compose import newcomers
 from arthexis.plugins.contain import attempt
 from arthexis.plugins.provenance import provenance
-from arthexis.plugins.states import RUNNING, Plugin
+from arthexis.plugins.states import Plugin
 from arthexis.validation import invalid
 from arthexis.why import why
 
@@ -167,13 +167,11 @@ async def plugins_info(host: Host, name: str) -> dict[str, Any]:
 
 @request("operator")
 async def plugins_resume(host: Host, name: str) -> dict[str, Any]:
-    """Let a degraded or suspended plugin begin anew: everything of it is called again, at once."""
+    """Let a degraded or suspended plugin begin anew, all of it at once; try one that is unavailable now, not later."""
     plugin = _one(name, host.composition.named(name))
-    if plugin.state not in RUNNING:
+    if not host.resume(plugin):
         said = f"{plugin.name} is {plugin.state}" + (f": {plugin.reason}" if plugin.reason else "")
         raise DomainError(said, place="plugins resume", cure=plugin.cure or "Only a plugin that runs can be resumed")
-    host.contain.resume(plugin)
-    host.jobs.wake()
     return {**plugin.to_dict(), "provenance": (await _provenances([plugin])).get(plugin.distribution)}
 
 

@@ -41,7 +41,7 @@ from arthexis.operations import Operations
 from arthexis.plugins.compose import Composition
 from arthexis.plugins.contain import Contain, Limits, attempt
 from arthexis.plugins.registry import Deciders
-from arthexis.plugins.states import Plugin, State
+from arthexis.plugins.states import RUNNING, Plugin, State
 from arthexis.subscribers import Readers
 from arthexis.system import lan_addresses
 from arthexis.telling import Tellers
@@ -258,6 +258,14 @@ class Host:
         if not self.fatal.done():
             log.critical("%s; the node stops so that no answer is a lie", reason)
             self.fatal.set_result(reason)
+
+    def resume(self, plugin: Plugin) -> bool:
+        """Let a plugin that runs begin anew, or try again now what is unavailable; False if there is nothing to do."""
+        if plugin.state in RUNNING:
+            self.contain.resume(plugin)
+            self.jobs.wake()
+            return True
+        return self._lifespans.retry(plugin)
 
     def unheard(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """The loop's exception handler: what nobody took is counted against the plugin whose code raised it."""

@@ -7,6 +7,7 @@ groups, cancel scopes) works; one that hangs is given up, whether or not it heed
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -179,6 +180,7 @@ class Lifespans:
         self._host = host
         self._opened: list[Held] = []
         self._retrying: list[asyncio.Task[Any]] = []
+        self._at_once: dict[str, asyncio.Event] = {}
         self._lock = asyncio.Lock()
 
     async def open(self) -> None:
@@ -200,6 +202,14 @@ class Lifespans:
             held = self._opened.pop()
             await held.close()
             held.plugin.rest(State.STOPPED, "the node stopped")
+
+    def retry(self, plugin: Plugin) -> bool:
+        """Try a plugin that is unavailable now instead of later; whether there is anything to try."""
+        at_once = self._at_once.get(plugin.full_name)
+        if at_once is None or plugin.state is not State.UNAVAILABLE:
+            return False
+        at_once.set()
+        return True
 
     async def _open(self, plugin: Plugin) -> bool:
         """Open one; False if it should be tried again later."""
@@ -234,8 +244,12 @@ class Lifespans:
 
     async def _retry(self, plugin: Plugin) -> None:
         pause_s = RETRY_S
+        at_once = self._at_once[plugin.full_name] = asyncio.Event()
         while True:
-            await asyncio.sleep(pause_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await at_once.wait()
+            at_once.clear()
             async with self._lock:
                 if await self._open(plugin):
                     return

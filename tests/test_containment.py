@@ -141,6 +141,28 @@ def register_routes():
         running.faults()
 
 
+async def test_what_is_unavailable_is_tried_at_once_if_somebody_says_so(installed: Any, tmp_path: Path) -> None:
+    source = """
+from contextlib import asynccontextmanager
+from arthexis import Unavailable, hookimpl
+there = False
+@hookimpl
+@asynccontextmanager
+async def lifespan(ctx):
+    if not there:
+        raise Unavailable("no reader")
+    yield
+"""
+    async with _running(installed, tmp_path, source) as running:
+        acme = running.plugin("acme")
+        assert (await running.ask("plugins.resume", name="acme"))["state"] == "unavailable"
+        acme.module.there = True
+        await running.ask("plugins.resume", name="acme")
+        async with asyncio.timeout(3):
+            while acme.state is not State.ACTIVE:
+                await asyncio.sleep(0.01)
+
+
 # ---------------------------------------------------------------------- what never rests
 
 GUARD = """

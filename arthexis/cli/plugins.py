@@ -64,12 +64,13 @@ def info(name: str, as_json: bool) -> None:
 @click.argument("name")
 @show.json_option
 def resume(name: str, as_json: bool) -> None:
-    """Let a degraded or suspended plugin begin anew, at once."""
+    """Let a degraded or suspended plugin begin anew, at once; try one that is unavailable now instead of later."""
     found = ask("plugins.resume", name=name)
     if as_json:
         show.as_json(found)
     else:
-        click.echo(f"{found['name']} is {found['state']}: everything of it is called again")
+        said = "it is tried now" if found["state"] == "unavailable" else "everything of it is called again"
+        click.echo(f"{found['name']} is {found['state']}: {said}")
 
 
 @plugins.command()

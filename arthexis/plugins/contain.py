@@ -417,12 +417,13 @@ class Contain:
 
 
 async def _within(task: asyncio.Task[Any], seconds: float | None) -> None:
-    """Wait so long for a task; where the loop itself stood still meanwhile, it gets its time once more."""
+    """Wait so long for a task; where the loop itself stood still meanwhile, it gets that time besides."""
     time = asyncio.get_running_loop().time
     began = time()
     await asyncio.wait({task}, timeout=seconds)
-    if seconds is not None and not task.done() and time() - began > seconds + STALLED_S:
-        await asyncio.wait({task}, timeout=seconds)
+    late_s = time() - began - seconds if seconds is not None else 0.0
+    if late_s > STALLED_S and not task.done():
+        await asyncio.wait({task}, timeout=late_s)
 
 
 def _settled(task: asyncio.Task[Outcome[T]]) -> Outcome[T]:
