@@ -29,7 +29,7 @@ def test_the_tests_of_every_example_pass_where_it_is_installed(shelf: Path) -> N
     options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-W", "error", "--rootdir", str(shelf)]
     modes = ["-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *modes, *(str(shelf / room.name / "tests") for room in ROOMS)],
+        [sys.executable, "-m", "pytest", *options, *modes, *map(str, shelf.glob("*/tests"))],
         cwd=shelf,
         env={**os.environ, "PYTHONPATH": str(shelf / "site"), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
@@ -43,7 +43,7 @@ def test_the_tests_of_every_example_pass_where_it_is_installed(shelf: Path) -> N
 def test_every_kind_of_contribution_and_every_decision_has_an_example() -> None:
     wanted = {*KINDS, *(hook for hook in HOOKS if hook.startswith("decide_")), "lifespan"}
     assert sorted(wanted - hooks_of().keys()) == []
-    assert "arthexis.roles" in {group for room in ROOMS for group in _config(room)["options.entry_points"]}
+    assert any(_config(room).has_option("options.entry_points", "arthexis.roles") for room in ROOMS)
 
 
 def _config(room: Path) -> ConfigParser:
@@ -59,7 +59,7 @@ def test_an_example_is_a_whole_distribution(room: Path) -> None:
     assert "arthexis-host>=0.1,<0.2" in config["options"]["install_requires"]
     assert (room / "pyproject.toml").read_bytes() == (ROOT / "pyproject.toml").read_bytes()
     assert (room / "README.md").read_text("utf-8").startswith(f"# {room.name}\n")
-    assert list(room.glob("tests/test_*.py"))
+    assert list(room.glob("tests/test_*.py")) or not config.has_section("options.entry_points"), "only an interface"
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=named)

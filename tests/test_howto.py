@@ -113,7 +113,7 @@ def test_a_page_shows_whole_distributions_and_the_tests_that_it_counts(page: Pat
     for room in {path.partition("/")[0] for path in shown}:
         files = [file for file in (EXAMPLES / room).rglob("*") if file.suffix in {".py", ".toml", ".cfg"}]
         whole = {file.relative_to(EXAMPLES).as_posix() for file in files if "build" not in file.parts}
-        assert sorted(path for path in whole - shown if room != "arthexis-tariffs" or "/tests/" not in path) == []
+        assert sorted(path for path in whole - shown if room != "arthexis-flattariff" or "/tests/" not in path) == []
         assert f"pip install ./{room}" in text or f" ./{room}" in text
 
 

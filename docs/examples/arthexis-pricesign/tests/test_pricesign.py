@@ -13,7 +13,7 @@ async def sign(host):
         return await station.result("DataTransfer", {"vendorId": "org.example", "messageId": "GetSign"})
 
 
-@pytest.mark.plugins(*OURS, "arthexis-tariffs:tariffs.flat")
+@pytest.mark.plugins(*OURS, "arthexis-flattariff:flattariff")
 async def test_the_price_is_shown(host):
     assert await sign(host) == {"status": "Accepted", "data": "0.31 EUR/kWh"}
 

@@ -1,4 +1,4 @@
-"""What plugins may ask about prices. This module is an interface and no plugin, so that every plugin may import it."""
+"""What plugins may ask about prices. An interface and no plugin, so that every plugin may import it."""
 
 from decimal import Decimal
 from typing import Protocol

@@ -2,8 +2,9 @@
 
 from decimal import Decimal
 
-from arthexis import Service, hookimpl
 from arthexis_tariffs import Tariffs
+
+from arthexis import Service, hookimpl
 
 
 class FlatTariff:

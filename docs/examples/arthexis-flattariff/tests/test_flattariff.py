@@ -6,7 +6,7 @@ import pytest
 from arthexis_tariffs import Tariffs
 
 
-@pytest.mark.plugins("arthexis-tariffs:tariffs.flat")
+@pytest.mark.plugins("arthexis-flattariff:flattariff")
 async def test_the_service_is_found_by_its_interface(host):
     assert host.host.service(Tariffs).per_kwh("CP-1") == Decimal("0.31")
 
