@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from arthexis_notify import rules, texts
 from arthexis_notify.rules import FIELDS, Bounds, Rule
+from hypothesis import given
+from hypothesis import strategies as st
 
 from arthexis import ConfigError
 from arthexis.host import LIVE
@@ -125,6 +128,42 @@ async def test_a_plugin_that_fails_is_told_of(site: Any, tmp_path: Path) -> None
         host.excuse("bad")
 
 
+@pytest.mark.node(config={"plugins": {"notify": {"disk_free_mb": 10**9}}})
+async def test_a_disk_that_is_nearly_full_is_told_of_once_and_when_there_is_room_again(
+    host: Node, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [alarm] = await until(lambda: told(host))
+    assert (alarm["rule"], alarm["priority"]) == ("disk-low", "alarm")
+    assert re.fullmatch(r"\d+ MB of the disk are free \(\d+\.\d %\)", alarm["text"])
+    clock.advance(31)
+    await asyncio.sleep(0.7)
+    assert len(await told(host)) == 1
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=4 << 50, free=2 << 50))
+    clock.advance(31)
+    assert (await until(lambda: _at_least(host, 2)))[1]["text"] == "2147483648 MB of the disk are free again"
+
+
+async def test_a_job_that_failed_for_good_is_told_of(site: Any, tmp_path: Path) -> None:
+    bad = site.add(FAILS, "bad")
+    async with node(tmp_path, plugins=[*PLUGINS, bad]) as host:
+        await host.host.journal.write(lambda db: host.host.jobs.put(db, "bad.tidy"))
+        [row] = await until(lambda: told(host))
+        assert row["text"].startswith("Job bad.tidy failed for good: OSError: the cellar is full")
+        assert len(host.faults()) == 1
+
+
+FAILS = """
+from arthexis import Job, hookimpl
+
+async def tidy(ctx, args):
+    raise OSError("the cellar is full")
+
+@hookimpl
+def register_jobs():
+    yield Job("bad.tidy", tidy, retries=0)
+"""
+
+
 # ---------------------------------------------------------------------- the operator's rules
 
 
@@ -225,6 +264,15 @@ async def test_what_stations_write_is_one_short_line_without_anything_that_acts(
     assert row["text"].startswith("model Robo Bcc: evil@example.org [2J SPOTxxx")
     assert len(row["text"]) < 250
     assert row["text"].endswith("…: CP-1")
+
+
+@given(value=st.text(max_size=300) | st.integers() | st.none() | st.lists(st.text()), most=st.integers(2, 50))
+def test_whatever_is_filled_in_is_one_printable_line_of_bounded_length(value: Any, most: int) -> None:
+    found = texts.filled("{a}|{a}", {"a": value}, most)
+    assert found.isprintable()
+    assert 0 < len(found) <= most
+    assert texts.clean(found, most) == found
+    found.encode()
 
 
 def test_a_field_cannot_bring_fields_of_its_own() -> None:
