@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from arthexis_notify import rules, texts
 from arthexis_notify.rules import FIELDS, Bounds, Rule
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arthexis import ConfigError
@@ -266,6 +266,7 @@ async def test_what_stations_write_is_one_short_line_without_anything_that_acts(
     assert row["text"].endswith("…: CP-1")
 
 
+@settings(max_examples=200, deadline=None, database=None)
 @given(value=st.text(max_size=300) | st.integers() | st.none() | st.lists(st.text()), most=st.integers(2, 50))
 def test_whatever_is_filled_in_is_one_printable_line_of_bounded_length(value: Any, most: int) -> None:
     found = texts.filled("{a}|{a}", {"a": value}, most)
