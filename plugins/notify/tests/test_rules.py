@@ -18,7 +18,7 @@ from arthexis import ConfigError
 from arthexis.host import LIVE
 from arthexis.plugins.states import State
 from arthexis.testing import FrozenClock, Node, node, wire
-from tests.notifications import PLUGINS, api, configured, happen, reports, rule, states, told, until
+from tests.notifications import PLUGINS, api, caught_up, configured, happen, reports, rule, states, told, until
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.plugins(*PLUGINS)
@@ -70,7 +70,7 @@ async def test_a_station_that_stays_away_is_told_of_after_ten_minutes_and_when_i
         await cp.boot()
         await until(lambda: host.events("station.connected"))
     await until(lambda: host.events("station.disconnected"))
-    await asyncio.sleep(0.2)
+    await caught_up(host)
     clock.advance(599)
     await asyncio.sleep(0.3)
     assert await told(host) == []
@@ -90,7 +90,7 @@ async def test_a_station_that_is_soon_back_is_nobody_s_concern(host: Node, clock
     clock.advance(300)
     async with wire(host.station_url("CP-1")):
         await until(lambda: _two_connections(host))
-        await asyncio.sleep(0.2)
+        await caught_up(host)
         clock.advance(3600)
         await asyncio.sleep(0.4)
         assert await told(host) == []
@@ -110,7 +110,7 @@ async def test_a_station_that_did_not_come_back_after_a_restart_is_told_of(tmp_p
             host.host.gate.shut()  # the node ends while the station is there
     async with node(tmp_path, plugins=PLUGINS, clock=clock) as host:
         await until(lambda: host.events("station.disconnected"))
-        await asyncio.sleep(0.2)
+        await caught_up(host)
         clock.advance(601)
         [alarm] = await until(lambda: told(host))
         assert alarm["rule"] == "offline"
@@ -121,7 +121,7 @@ async def test_a_plugin_that_fails_is_told_of(site: Any, tmp_path: Path) -> None
     clock = FrozenClock()
     async with node(tmp_path, plugins=[*PLUGINS, bad], clock=clock) as host:
         await until(lambda: host.events("plugin.changed"))
-        await asyncio.sleep(0.3)
+        await caught_up(host)
         clock.advance(31)
         [alarm] = await until(lambda: told(host))
         assert alarm["text"].startswith("Plugin bad is failed: its import failed: ModuleNotFoundError")
@@ -222,8 +222,7 @@ async def test_the_rate_of_a_rule_goes_on_after_a_restart(tmp_path: Path) -> Non
 async def test_only_what_lasts_is_told_and_each_matter_for_itself(host: Node, clock: FrozenClock) -> None:
     await happen(host, "test.began", {"n": 1}, {"n": 2})
     await happen(host, "test.ended", {"n": 1})
-    await until(lambda: host.events("test.ended"))
-    await asyncio.sleep(0.3)
+    await caught_up(host)
     clock.advance(6)
     await until(lambda: told(host))
     await happen(host, "test.ended", {"n": 1}, {"n": 2})
@@ -236,7 +235,7 @@ async def test_what_waits_to_be_told_is_told_after_a_restart(tmp_path: Path) -> 
     clock, config = FrozenClock(), configured(rule(wait_s=5))
     async with node(tmp_path, plugins=PLUGINS, clock=clock, config=config) as host:
         await happen(host, "test.happened", {"n": 1})
-        await asyncio.sleep(0.3)
+        await caught_up(host)
     clock.advance(3600)
     async with node(tmp_path, plugins=PLUGINS, clock=clock, config=config) as host:
         assert [row["text"] for row in await until(lambda: told(host))] == ["1"]
