@@ -156,7 +156,7 @@ class Jobs:
             await self._stored(lambda db: rows.again(db, due.id, now + pause, told(error)))
         else:
             log.error("job %s failed for good: %s", due.name, told(error))
-            await self._stored(lambda db: rows.end(db, due.id, rows.FAILED, now, told(error)))
+            await self._stored(lambda db: _fail(db, due, now, told(error)))
         if job.every_s is not None and due.key == EVERY and (error is None or due.tries > job.retries):
             await self._stored(self._next(due.name, now + timedelta(seconds=job.every_s), first=False))
 
@@ -182,3 +182,9 @@ class Jobs:
                 await asyncio.sleep(AGAIN_S)
             else:
                 return
+
+
+def _fail(db: Connection, due: Due, at: datetime, said: str) -> None:
+    """A job has failed for good; whoever listens is told."""
+    rows.end(db, due.id, rows.FAILED, at, said)
+    db.event("job.failed", None, {"job": due.id, "name": due.name, "error": said})

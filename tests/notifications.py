@@ -12,6 +12,7 @@ from aiohttp import ClientSession, web
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from arthexis.db import events
 from arthexis.testing import Node, Wire
 
 PLUGINS = ["arthexis-notify:*", "arthexis-ocpp16:*"]
@@ -118,6 +119,13 @@ async def until(check: Callable[[], Any], timeout_s: float = 10.0) -> Any:
             if found:
                 return found
             await asyncio.sleep(0.02)
+
+
+async def caught_up(host: Node) -> None:
+    """Wait until the rules have seen every event that is stored."""
+    about = host.plugin("notify").settings.kinds
+    newest = max((event.id for event in await host.events() if event.kind in about), default=0)
+    await until(lambda: host.host.database.read(lambda db: (events.cursor(db, "notify") or 0) >= newest))
 
 
 async def states(host: Node, notifier: str) -> list[str]:

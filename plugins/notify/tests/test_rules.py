@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from arthexis_notify import rules, texts
 from arthexis_notify.rules import FIELDS, Bounds, Rule
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from arthexis import ConfigError
 from arthexis.host import LIVE
 from arthexis.plugins.states import State
 from arthexis.testing import FrozenClock, Node, node, wire
-from tests.notifications import PLUGINS, api, configured, happen, reports, rule, states, told, until
+from tests.notifications import PLUGINS, api, caught_up, configured, happen, reports, rule, states, told, until
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.plugins(*PLUGINS)
@@ -67,7 +70,7 @@ async def test_a_station_that_stays_away_is_told_of_after_ten_minutes_and_when_i
         await cp.boot()
         await until(lambda: host.events("station.connected"))
     await until(lambda: host.events("station.disconnected"))
-    await asyncio.sleep(0.2)
+    await caught_up(host)
     clock.advance(599)
     await asyncio.sleep(0.3)
     assert await told(host) == []
@@ -87,7 +90,7 @@ async def test_a_station_that_is_soon_back_is_nobody_s_concern(host: Node, clock
     clock.advance(300)
     async with wire(host.station_url("CP-1")):
         await until(lambda: _two_connections(host))
-        await asyncio.sleep(0.2)
+        await caught_up(host)
         clock.advance(3600)
         await asyncio.sleep(0.4)
         assert await told(host) == []
@@ -107,7 +110,7 @@ async def test_a_station_that_did_not_come_back_after_a_restart_is_told_of(tmp_p
             host.host.gate.shut()  # the node ends while the station is there
     async with node(tmp_path, plugins=PLUGINS, clock=clock) as host:
         await until(lambda: host.events("station.disconnected"))
-        await asyncio.sleep(0.2)
+        await caught_up(host)
         clock.advance(601)
         [alarm] = await until(lambda: told(host))
         assert alarm["rule"] == "offline"
@@ -118,11 +121,47 @@ async def test_a_plugin_that_fails_is_told_of(site: Any, tmp_path: Path) -> None
     clock = FrozenClock()
     async with node(tmp_path, plugins=[*PLUGINS, bad], clock=clock) as host:
         await until(lambda: host.events("plugin.changed"))
-        await asyncio.sleep(0.3)
+        await caught_up(host)
         clock.advance(31)
         [alarm] = await until(lambda: told(host))
         assert alarm["text"].startswith("Plugin bad is failed: its import failed: ModuleNotFoundError")
         host.excuse("bad")
+
+
+@pytest.mark.node(config={"plugins": {"notify": {"disk_free_mb": 10**9}}})
+async def test_a_disk_that_is_nearly_full_is_told_of_once_and_when_there_is_room_again(
+    host: Node, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [alarm] = await until(lambda: told(host))
+    assert (alarm["rule"], alarm["priority"]) == ("disk-low", "alarm")
+    assert re.fullmatch(r"\d+ MB of the disk are free \(\d+\.\d %\)", alarm["text"])
+    clock.advance(31)
+    await asyncio.sleep(0.7)
+    assert len(await told(host)) == 1
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=4 << 50, free=2 << 50))
+    clock.advance(31)
+    assert (await until(lambda: _at_least(host, 2)))[1]["text"] == "2147483648 MB of the disk are free again"
+
+
+async def test_a_job_that_failed_for_good_is_told_of(site: Any, tmp_path: Path) -> None:
+    bad = site.add(FAILS, "bad")
+    async with node(tmp_path, plugins=[*PLUGINS, bad]) as host:
+        await host.host.journal.write(lambda db: host.host.jobs.put(db, "bad.tidy"))
+        [row] = await until(lambda: told(host))
+        assert row["text"].startswith("Job bad.tidy failed for good: OSError: the cellar is full")
+        assert len(host.faults()) == 1
+
+
+FAILS = """
+from arthexis import Job, hookimpl
+
+async def tidy(ctx, args):
+    raise OSError("the cellar is full")
+
+@hookimpl
+def register_jobs():
+    yield Job("bad.tidy", tidy, retries=0)
+"""
 
 
 # ---------------------------------------------------------------------- the operator's rules
@@ -183,8 +222,7 @@ async def test_the_rate_of_a_rule_goes_on_after_a_restart(tmp_path: Path) -> Non
 async def test_only_what_lasts_is_told_and_each_matter_for_itself(host: Node, clock: FrozenClock) -> None:
     await happen(host, "test.began", {"n": 1}, {"n": 2})
     await happen(host, "test.ended", {"n": 1})
-    await until(lambda: host.events("test.ended"))
-    await asyncio.sleep(0.3)
+    await caught_up(host)
     clock.advance(6)
     await until(lambda: told(host))
     await happen(host, "test.ended", {"n": 1}, {"n": 2})
@@ -197,7 +235,7 @@ async def test_what_waits_to_be_told_is_told_after_a_restart(tmp_path: Path) -> 
     clock, config = FrozenClock(), configured(rule(wait_s=5))
     async with node(tmp_path, plugins=PLUGINS, clock=clock, config=config) as host:
         await happen(host, "test.happened", {"n": 1})
-        await asyncio.sleep(0.3)
+        await caught_up(host)
     clock.advance(3600)
     async with node(tmp_path, plugins=PLUGINS, clock=clock, config=config) as host:
         assert [row["text"] for row in await until(lambda: told(host))] == ["1"]
@@ -225,6 +263,16 @@ async def test_what_stations_write_is_one_short_line_without_anything_that_acts(
     assert row["text"].startswith("model Robo Bcc: evil@example.org [2J SPOTxxx")
     assert len(row["text"]) < 250
     assert row["text"].endswith("…: CP-1")
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(value=st.text(max_size=300) | st.integers() | st.none() | st.lists(st.text()), most=st.integers(2, 50))
+def test_whatever_is_filled_in_is_one_printable_line_of_bounded_length(value: Any, most: int) -> None:
+    found = texts.filled("{a}|{a}", {"a": value}, most)
+    assert found.isprintable()
+    assert 0 < len(found) <= most
+    assert texts.clean(found, most) == found
+    found.encode()
 
 
 def test_a_field_cannot_bring_fields_of_its_own() -> None:

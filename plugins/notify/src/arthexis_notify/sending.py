@@ -74,6 +74,11 @@ class Lane:
         """The notifier's name."""
         return self.notifier.name
 
+    @property
+    def _works(self) -> bool:
+        """Whether the plugin is there and may be called: neither unavailable nor suspended for what went wrong."""
+        return self.plugin.at_work and self.plugin.state != "suspended"
+
     def hurry(self) -> None:
         """It works again: nothing waits any longer for its next try."""
         self._hurried = True
@@ -85,7 +90,7 @@ class Lane:
 
     def _early(self) -> bool:
         """Whether to look before it is time: it works again, or something new is there, and no pause."""
-        self._hurried = self._hurried or (self._was_away and self.plugin.at_work)
+        self._hurried = self._hurried or (self._was_away and self._works)
         return self._hurried or (self._woken.is_set() and self.paused_until is None)
 
     async def run(self) -> None:
@@ -139,7 +144,7 @@ class Lane:
 
     async def _unavailable(self, row: Mapping[str, Any], problem: str) -> bool:
         """The notifier is not there: everything for it waits, at first for seconds, then for minutes."""
-        self.error, self._was_away = problem, not self.plugin.at_work
+        self.error, self._was_away = problem, not self._works
         pause_s = min(FIRST_PAUSE_S * 2 ** min(self._failures, 20), MOST_PAUSE_S)
         self._failures += 1
         self.paused_until = next_at = self._clock.now() + timedelta(seconds=pause_s)

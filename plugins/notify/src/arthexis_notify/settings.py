@@ -66,6 +66,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     mail: Annotated[Mail | None, Meta(description="The notifier mail; without it, no mail is sent")] = None
     webhook: Annotated[Webhook | None, Meta(description="The notifier webhook; without it, nothing is posted")] = None
+    disk_free_mb: Annotated[
+        int, Meta(description="With fewer megabytes free on its disk, the node says disk.low; 0: never", ge=0)
+    ] = 500
     keep_days: Annotated[float, Meta(description="Notifications are kept for so long", gt=0)] = 30.0
     keep_rows: Annotated[int, Meta(description="So many of them are kept at most", ge=10, le=10_000_000)] = 10_000
     most_waiting: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
@@ -11,6 +12,9 @@ from arthexis import Connection, Context, Unavailable
 from arthexis_notify import tables
 
 LOOK_S: Final = 0.5
+DISK_S: Final = 30.0
+MEGABYTE: Final = 1 << 20
+WELL: Final = 1.2
 CHUNK: Final = 500
 ON_ITS_WAY: Final = "migrated"
 USUAL: Final = frozenset({"found", "off", "selected", "imported", "registered", "configured", ON_ITS_WAY, "active"})
@@ -26,6 +30,8 @@ class Watch:
         self._host = ctx.host
         self._ctx = ctx
         self._online: dict[str, str] = {}
+        self._disk_at = ctx.clock.monotonic()
+        self._low = False
         self._states = {name: state if state in USUAL else ON_ITS_WAY for name, state in self._plugins().items()}
 
     async def run(self) -> None:
@@ -34,7 +40,7 @@ class Watch:
         while True:
             await asyncio.sleep(LOOK_S)
             online, states = self._stations(), self._plugins()
-            told = [*self._came_and_went(online), *self._changed(states)]
+            told = [*self._came_and_went(online), *self._changed(states), *await self._disk()]
             try:
                 for start in range(0, len(told), CHUNK):
                     await self._ctx.journal.write(partial(_store, told=told[start : start + CHUNK]))
@@ -73,6 +79,23 @@ class Watch:
             )
             for plugin in changed
         ]
+
+    async def _disk(self) -> list[Told]:
+        """What is to be said of the disk, looked at every half minute; well is a fifth above the line, not on it."""
+        now, least = self._ctx.clock.monotonic(), self._ctx.config.disk_free_mb
+        if now < self._disk_at or not least:
+            return []
+        self._disk_at = now + DISK_S
+        try:
+            usage = await asyncio.to_thread(shutil.disk_usage, self._host.home)
+        except OSError:
+            return []
+        free_mb = usage.free // MEGABYTE
+        was_low, self._low = self._low, free_mb < least or (self._low and free_mb < least * WELL)
+        if was_low is self._low:
+            return []
+        data = {"free_mb": free_mb, "percent": round(100 * usage.free / usage.total, 1)}
+        return [("disk.low" if self._low else "disk.well", None, data)]
 
     def _is_news(self, name: str, states: Mapping[str, str]) -> bool:
         before, now = self._states.get(name, ON_ITS_WAY), states[name]
