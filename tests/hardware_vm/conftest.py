@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from arthexis_lcd.virtual import VirtualDisplay
 
+from tests import node_process
+
 TRACING = Path("/sys/kernel/tracing")
 WRITTEN = re.compile(r"smbus_write: i2c-\d+ a=0*27 f=\w+ c=([0-9a-f]+) BYTE ")
 
@@ -43,6 +45,13 @@ class Traced:
 
     def close(self) -> None:
         self._pipe.close()
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An emulated processor is twenty times slower: a node may take its time to start and to stop."""
+    monkeypatch.setattr(node_process, "START_S", 300.0)
+    monkeypatch.setattr(node_process, "STOP_S", 120.0)
 
 
 @pytest.fixture

@@ -1,14 +1,16 @@
-"""A card at a reader that types, as the kernel has it: uinput makes the keyboard, and the display says so."""
+"""A card at a reader that types, as the kernel has it: uinput makes the keyboard, the display on the bus says so."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 import struct
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +91,8 @@ async def test_an_unknown_card_is_shown_on_the_display_and_waits_in_the_inbox(
         reader.present(TYPED)
         await asyncio.to_thread(traced.until, lambda shown: shown[0] == "Unknown card")
         print("the display shows:", traced.lines())
-        [waiting] = await asyncio.to_thread(node.ask, "tags", "unknown")
+        listed = await asyncio.to_thread(partial(node.command, "tags", "unknown", "--json", timeout_s=300.0))
+        [waiting] = json.loads(listed.stdout)
         assert (waiting["id_tag"], waiting["station"]) == (UID, "reader desk")
         reader.unplug()
         await said(node, "the reader was unplugged")
