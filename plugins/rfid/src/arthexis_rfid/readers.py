@@ -6,7 +6,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -205,7 +205,7 @@ def _refused(problem: str, cure: str) -> DomainError:
     return DomainError(problem, place="reader", cure=cure)
 
 
-async def stopped(readers: list[Reader], tasks: list[asyncio.Task[None]]) -> None:
+async def stopped(readers: list[Reader], tasks: Sequence[asyncio.Future[Any]]) -> None:
     """Stop readers and wait until their threads have let go of them."""
     for reader in readers:
         reader.stop()
