@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from arthexis.testing import node
+from plugins.rfid.tests.conftest import until
 from plugins.rfid.tests.test_lines import frame
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs pseudo terminals and FIFOs")
@@ -117,6 +119,20 @@ async def test_what_is_not_there_has_a_reason_and_a_cure(
         assert cure in missing["cure"]
         await at.is_("ready", "other")
         assert at.node.plugin("rfid").state == "active"  # the other one works
+
+
+async def test_a_plugin_whose_only_reader_is_missing_from_the_start_is_unavailable(desk: Any) -> None:
+    async with desk({"driver": "serial", "device": "/dev/ttyNONE"}) as at:
+        plugin = at.node.plugin("rfid")
+        await until(lambda: plugin.state == "unavailable")
+        assert plugin.reason == "reader desk: /dev/ttyNONE: there is no such port"
+        assert "/dev/serial/by-id" in plugin.cure
+        assert await at.node.ask("tags.list") == []  # and the node works
+
+
+async def test_a_node_without_readers_is_fine(tmp_path: Path) -> None:
+    async with node(tmp_path / "bare", plugins=["arthexis-rfid:rfid"]) as running:
+        assert running.plugin("rfid").state == "active"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to stop being it")

@@ -37,6 +37,7 @@ UNKNOWN: Final = "Unknown"
 KEPT: Final = 200
 MOST_WAITING: Final = 1_000
 SHOWN_S: Final = 10.0
+STANDING_S: Final = 0.05
 START: Final = "RemoteStartTransaction"
 
 
@@ -127,6 +128,7 @@ class Scanning:
     def open(self) -> None:
         """Begin to watch."""
         self.ctx.spawn(self._follow(), "scans")
+        self.ctx.spawn(self._begin(), "standing")
         for reader in self.readers.values():
             self._tasks.append(self.ctx.spawn(reader.run(), f"reader {reader.name}"))
 
@@ -167,14 +169,24 @@ class Scanning:
     # ------------------------------------------------------------------ how readers are
 
     def _conditions(self, reader: Reader) -> None:
-        """Say how a reader is now; the plugin is unavailable while none of its readers is there."""
+        """Say how a reader is now."""
         condition = reader.condition
         if condition.state == UNAVAILABLE:
             self.ctx.log.warning("reader %s: %s. %s", reader.name, condition.reason, condition.cure)
         elif condition.state == READY:
             self.ctx.log.info("reader %s is ready", reader.name)
+        self._stand()
+
+    async def _begin(self) -> None:
+        """Say how the readers are once the plugin is at work; what was heard before that counted for nothing."""
+        while not self.ctx.plugin.at_work:
+            await asyncio.sleep(STANDING_S)
+        self._stand()
+
+    def _stand(self) -> None:
+        """The plugin is unavailable while none of its readers is there."""
         conditions = [each.condition for each in self.readers.values()]
-        if all(each.state == UNAVAILABLE for each in conditions):
+        if conditions and all(each.state == UNAVAILABLE for each in conditions):
             first = next(each for each in self.readers.values())
             told = f"reader {first.name}: {first.condition.reason}"
             self.ctx.lacks(Unavailable(told, cure=first.condition.cure))
