@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from arthexis_rfid.commands import Seconds
+from arthexis_rfid.routes import desk_of
 from click.testing import CliRunner, Result
 
+from arthexis import Unavailable
 from arthexis.cli.main import main
 from plugins.rfid.tests.chips import Card, Mfrc522Chip, patched
 
@@ -143,6 +145,16 @@ async def test_a_reader_that_only_tells_numbers_has_no_blocks(desk: Any, command
             if reading.done():
                 break
         assert "only tells numbers" in (await reading).stderr
+
+
+async def test_who_waits_for_a_card_hears_when_the_node_stops(desk: Any) -> None:
+    async with desk() as at:
+        await at.is_("ready")
+        (reader,) = desk_of(at.node.host).scanning.readers.values()
+        waiting = asyncio.ensure_future(reader.with_card(lambda _, card: card, 60.0))
+        await asyncio.sleep(0.2)
+    with pytest.raises(Unavailable, match="closed"):
+        await waiting
 
 
 # ---------------------------------------------------------------------- alone
