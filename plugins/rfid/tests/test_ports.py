@@ -71,6 +71,18 @@ async def test_an_rdm6300_that_repeats_its_frame_is_one_scan(desk: Any, port: Po
         assert [event.data["uid"] for event in await at.node.events("tag.scanned")] == ["4500A1B2C3"]
 
 
+async def test_a_line_full_of_noise_is_told_of_once_and_hides_no_card(
+    desk: Any, port: Port, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with desk({"driver": "serial", "device": str(port.host)}) as at:
+        await at.is_("ready")
+        for number in range(300):
+            port.send(b"noise %d\r\n" % number)
+        port.send(b"04A1B2C3\r\n")
+        assert (await at.next_scan(0))["uid"] == "04A1B2C3"
+    assert len([record for record in caplog.records if "is not pairs of" in record.getMessage()]) == 1
+
+
 async def test_a_line_reader_is_read_as_it_is_set(desk: Any, port: Port) -> None:
     reader = {"driver": "serial", "device": str(port.host), "reads": "decimal-reversed", "baud": 115200}
     async with desk(reader) as at:

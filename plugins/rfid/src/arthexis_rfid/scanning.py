@@ -38,6 +38,7 @@ KEPT: Final = 200
 MOST_WAITING: Final = 1_000
 SHOWN_S: Final = 10.0
 STANDING_S: Final = 0.05
+MISREAD_S: Final = 10.0
 START: Final = "RemoteStartTransaction"
 
 
@@ -120,6 +121,7 @@ class Scanning:
         }
         self.scans: deque[Scan] = deque(maxlen=KEPT)
         self._modes: dict[str, Mode] = {}
+        self._misread: dict[str, float] = {}
         self._waiting: asyncio.Queue[tuple[Reader, Change]] = asyncio.Queue(MOST_WAITING)
         self._news = asyncio.Condition()
         self._number = 0
@@ -196,10 +198,20 @@ class Scanning:
     # ------------------------------------------------------------------ scans
 
     def _changed(self, reader: Reader, change: Change) -> None:
+        if isinstance(change.seen, Misread) and (change.kind != SCANNED or self._said_lately(reader)):
+            return
         if self._waiting.full():
             self.ctx.log.warning("reader %s is faster than the node; a scan is lost", reader.name)
         else:
             self._waiting.put_nowait((reader, change))
+
+    def _said_lately(self, reader: Reader) -> bool:
+        """Whether something misread was told of just now: a line full of noise tells of it once in a while."""
+        now = self.ctx.clock.monotonic()
+        lately = now - self._misread.get(reader.name, -MISREAD_S) < MISREAD_S
+        if not lately:
+            self._misread[reader.name] = now
+        return lately
 
     async def _follow(self) -> None:
         while True:
@@ -211,10 +223,9 @@ class Scanning:
 
     async def _take(self, reader: Reader, change: Change) -> None:
         if isinstance(change.seen, Misread):
-            if change.kind == SCANNED:
-                seen = change.seen
-                self.ctx.log.warning("reader %s: %s: %s. %s", reader.name, seen.what, seen.problem, seen.cure)
-                await self._tell(reader, "Card not read", seen.problem)
+            seen = change.seen
+            self.ctx.log.warning("reader %s: %s: %s. %s", reader.name, seen.what, seen.problem, seen.cure)
+            await self._tell(reader, "Card not read", seen.problem)
             return
         card, mode = change.seen, self.mode(reader)
         scan = await self.ctx.journal.write(self._stored(reader, card, change.kind, mode))
