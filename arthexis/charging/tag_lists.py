@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
@@ -35,6 +36,14 @@ class Row(Struct, kw_only=True, forbid_unknown_fields=True):
     parent_id_tag: str = ""
     note: str = ""
     aliases: str = ""
+
+
+def content_of(file: Path) -> bytes:
+    """What is in a file; raises ``Invalid`` where it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Invalid(f"cannot be read: {error.strerror}", place=str(file), cure="Compare its name") from None
 
 
 def text_of(content: bytes) -> str:

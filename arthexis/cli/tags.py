@@ -102,7 +102,7 @@ def unalias(alias: str, as_json: bool) -> None:
 
 
 @tags.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--skip-wrong", is_flag=True, help="Leave out the lines that are wrong; without it, they stop all.")
 @show.json_option
@@ -111,7 +111,7 @@ def import_(file: Path, dry_run: bool, skip_wrong: bool, as_json: bool) -> None:
 
     Its first line names its columns: id_tag, and any of status, expires_at, parent_id_tag, note, aliases.
     """
-    import_tags(tag_lists.read(file.read_bytes()), (), dry_run=dry_run, skip_wrong=skip_wrong, as_json=as_json)
+    import_tags(tag_lists.read(tag_lists.content_of(file)), (), dry_run=dry_run, skip_wrong=skip_wrong, as_json=as_json)
 
 
 def import_tags(

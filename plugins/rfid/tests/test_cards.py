@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from arthexis_rfid.cards import EM4100, Card, card, forms, typed, written
+from arthexis_rfid.cards import EM4100, Card, Misread, card, forms, typed, written
 from arthexis_rfid.presence import Presence
 from arthexis_rfid.settings import Reader, Settings
 from hypothesis import given
@@ -155,6 +155,17 @@ def test_a_card_that_stays_is_held_once() -> None:
 def test_two_cards_are_two_presentations_and_leave_one_by_one() -> None:
     looks = [(0.0, (ONE, TWO)), (0.6, (TWO,)), (1.2, (TWO,)), (2.4, ())]
     assert kinds(Presence(1.0, 9.0), *looks) == ["scanned", "scanned", "removed", "removed"]
+
+
+def test_noise_fills_no_memory() -> None:
+    presence = Presence(60.0, 2.0)
+    for number in range(5_000):
+        presence.see((Misread(f"{number}", "noise", "none"),), number / 1_000)
+    assert len(presence.there) == 64
+    assert [change.kind for change in presence.see((ONE,), 5.0)] == ["scanned"]
+    for number in range(1, 5_000):
+        presence.see((written(f"{number:08X}"),), 5.0)
+    assert len(presence.there) == 1_000
 
 
 def test_with_the_reader_everything_on_it_is_gone() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from arthexis_rfid.commands import Seconds
+from arthexis_rfid.routes import desk_of
 from click.testing import CliRunner, Result
 
+from arthexis import Unavailable
 from arthexis.cli.main import main
 from plugins.rfid.tests.chips import Card, Mfrc522Chip, patched
 
@@ -54,15 +57,19 @@ async def test_readers_are_listed_with_reason_and_cure(desk: Any, command: Any) 
 async def test_watch_and_scan_print_the_card_that_comes(desk: Any, command: Any) -> None:
     async with desk({"driver": "virtual"}) as at:
         await at.node.ask("tags.add", id_tag=UID)
-        waiting = [
-            asyncio.ensure_future(command("rfid", *words)) for words in (["watch", "--for", "3s"], ["scan", "--json"])
-        ]
-        await asyncio.sleep(1.0)
-        assert (await command("rfid", "present", UID)).stdout.startswith(f"Card {UID}")
-        watched, scanned = await asyncio.gather(*waiting)
-        assert f"desk  scanned  {UID}: Accepted" in watched.stdout, watched.output
-        assert f"desk  removed  {UID}" in watched.stdout
-        assert json.loads(scanned.stdout)["status"] == "Accepted", scanned.output
+        run = [sys.executable, "-c", "from arthexis.cli.main import main; main()", "rfid"]
+        pipe = asyncio.subprocess.PIPE
+        watching = await asyncio.create_subprocess_exec(*run, "watch", "--for", "3s", stdout=pipe)
+        scanning = await asyncio.create_subprocess_exec(*run, "scan", "--json", stdout=pipe)
+        said = asyncio.gather(watching.communicate(), scanning.communicate())
+        async with asyncio.timeout(60):
+            while not said.done():
+                assert (await command("rfid", "present", UID)).stdout.startswith(f"Card {UID}")
+                await asyncio.sleep(0.4)
+        (watched, _), (scanned, _) = said.result()
+        assert f"desk  scanned  {UID}: Accepted" in watched.decode()
+        assert f"desk  removed  {UID}" in watched.decode()
+        assert json.loads(scanned)["status"] == "Accepted"
 
 
 async def test_enrol_takes_cards_up_until_it_is_stopped(desk: Any, command: Any) -> None:
@@ -138,6 +145,16 @@ async def test_a_reader_that_only_tells_numbers_has_no_blocks(desk: Any, command
             if reading.done():
                 break
         assert "only tells numbers" in (await reading).stderr
+
+
+async def test_who_waits_for_a_card_hears_when_the_node_stops(desk: Any) -> None:
+    async with desk() as at:
+        await at.is_("ready")
+        (reader,) = desk_of(at.node.host).scanning.readers.values()
+        waiting = asyncio.ensure_future(reader.with_card(lambda _, card: card, 60.0))
+        await asyncio.sleep(0.2)
+    with pytest.raises(Unavailable, match="closed"):
+        await waiting
 
 
 # ---------------------------------------------------------------------- alone

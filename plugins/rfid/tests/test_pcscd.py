@@ -53,7 +53,7 @@ class Pcscd:
         """Run it, until it answers."""
         script = f"mkdir -p /run/pcscd && mount -t tmpfs none /run/pcscd && exec pcscd -f -c {self.config}"
         self.process = subprocess.Popen(["unshare", "-m", "sh", "-c", script], stdout=-3, stderr=-3)
-        where = Path(f"/proc/{self.process.pid}/root/run/pcscd/pcscd.comm")
+        where = Path("/proc", str(self.process.pid), "root", "run/pcscd/pcscd.comm")
         until = time.monotonic() + 10
         while not where.exists() or self._deaf():
             assert time.monotonic() < until, "pcscd does not start"

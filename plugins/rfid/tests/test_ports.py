@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from arthexis.testing import node
+from plugins.rfid.tests.conftest import until
 from plugins.rfid.tests.test_lines import frame
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs pseudo terminals and FIFOs")
@@ -69,6 +71,18 @@ async def test_an_rdm6300_that_repeats_its_frame_is_one_scan(desk: Any, port: Po
         assert [event.data["uid"] for event in await at.node.events("tag.scanned")] == ["4500A1B2C3"]
 
 
+async def test_a_line_full_of_noise_is_told_of_once_and_hides_no_card(
+    desk: Any, port: Port, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with desk({"driver": "serial", "device": str(port.host)}) as at:
+        await at.is_("ready")
+        for number in range(300):
+            port.send(b"noise %d\r\n" % number)
+        port.send(b"04A1B2C3\r\n")
+        assert (await at.next_scan(0))["uid"] == "04A1B2C3"
+    assert len([record for record in caplog.records if "is not pairs of" in record.getMessage()]) == 1
+
+
 async def test_a_line_reader_is_read_as_it_is_set(desk: Any, port: Port) -> None:
     reader = {"driver": "serial", "device": str(port.host), "reads": "decimal-reversed", "baud": 115200}
     async with desk(reader) as at:
@@ -117,6 +131,20 @@ async def test_what_is_not_there_has_a_reason_and_a_cure(
         assert cure in missing["cure"]
         await at.is_("ready", "other")
         assert at.node.plugin("rfid").state == "active"  # the other one works
+
+
+async def test_a_plugin_whose_only_reader_is_missing_from_the_start_is_unavailable(desk: Any) -> None:
+    async with desk({"driver": "serial", "device": "/dev/ttyNONE"}) as at:
+        plugin = at.node.plugin("rfid")
+        await until(lambda: plugin.state == "unavailable")
+        assert plugin.reason == "reader desk: /dev/ttyNONE: there is no such port"
+        assert "/dev/serial/by-id" in plugin.cure
+        assert await at.node.ask("tags.list") == []  # and the node works
+
+
+async def test_a_node_without_readers_is_fine(tmp_path: Path) -> None:
+    async with node(tmp_path / "bare", plugins=["arthexis-rfid:rfid"]) as running:
+        assert running.plugin("rfid").state == "active"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to stop being it")

@@ -51,6 +51,14 @@ async def test_an_unknown_card_is_told_of_waits_in_the_inbox_is_released_and_cha
         assert await at_a_station(at.node, UNKNOWN, "StartTransaction") == "Accepted"
 
 
+async def test_the_notifications_of_the_house_have_the_text(desk: Any) -> None:
+    async with desk(plugins=("arthexis-notify:notify",)) as at:
+        await at.scan(UNKNOWN)
+        async with at.http.get("/api/v1/notify/notifications") as response:
+            found = (await response.json())["items"]
+        assert ("Unknown card", "*B2C3 waits for release") in [(each["title"], each["text"]) for each in found]
+
+
 async def test_a_refused_card_stays_refused_on_the_second_third_and_tenth_tap(desk: Any) -> None:
     async with desk({"driver": "virtual", "gap_s": 0.2}, open_mode=False) as at:
         await at.node.ask("tags.add", id_tag=REFUSED, status="Blocked")

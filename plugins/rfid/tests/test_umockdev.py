@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from arthexis.cli.main import main
 from plugins.rfid.tests.test_lines import strokes
 
 HOST = Path(__file__).with_name("umockdev_host.py")
@@ -45,17 +47,25 @@ class Machine:
         )
         (home / "arthexis.toml").write_text(config, encoding="utf-8")
 
+    @property
+    def _here(self) -> dict[str, str]:
+        return {"ARTHEXIS_HOME": str(self.home), "ARTHEXIS_CONFIG": str(self.home / "arthexis.toml")}
+
     def run(self, there: dict[str, Any], *words: str) -> subprocess.CompletedProcess[str]:
-        here = os.environ | {"ARTHEXIS_HOME": str(self.home), "ARTHEXIS_CONFIG": str(self.home / "arthexis.toml")}
+        """Run a command in a process that finds this hardware."""
         command = [sys.executable, "-c", "from arthexis.cli.main import main; main()", *words]
         return subprocess.run(
             ["umockdev-wrapper", SYSTEM, str(HOST), json.dumps(there), *command],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
-            env=here,
+            env=os.environ | self._here,
         )
+
+    def run_without(self, *words: str) -> int:
+        """The exit status of a command that needs no hardware."""
+        return CliRunner(env=self._here).invoke(main, [*words]).exit_code
 
 
 @pytest.fixture
@@ -73,18 +83,14 @@ def test_a_card_is_read_through_the_kernels_spi(spi: Machine, uid: str) -> None:
 
 def test_a_block_is_written_through_the_kernels_spi(spi: Machine) -> None:
     there = {"cards": [[SEVEN]]}
-    refused = spi.run(there, "rfid", "write", "4", "LABEL", "--text")
-    assert refused.returncode == 5
-    assert "is not known here" in refused.stderr
-    assert spi.run({}, "tags", "add", SEVEN).returncode == 0
+    assert spi.run_without("tags", "add", SEVEN) == 0
     done = spi.run(there, "rfid", "write", "4", "LABEL", "--text")
     assert "LABEL" in done.stdout, done.stderr
     assert "does not open block 4" in spi.run(there, "rfid", "read", "4", "--key", "0" * 12).stderr
 
 
-@pytest.mark.parametrize("version", [0x00, 0xFF])
-def test_a_bus_without_a_chip_is_told_from_no_bus(spi: Machine, version: int) -> None:
-    (silent,) = json.loads(spi.run({"cards": [], "version": version}, "rfid", "readers", "--json").stdout)
+def test_a_bus_without_a_chip_is_told_from_no_bus(spi: Machine) -> None:
+    (silent,) = json.loads(spi.run({"cards": [], "version": 0xFF}, "rfid", "readers", "--json").stdout)
     assert "no MFRC522 answers" in silent["reason"]
     assert "wiring" in silent["cure"]
     (missing,) = json.loads(spi.run({}, "rfid", "readers", "--json").stdout)

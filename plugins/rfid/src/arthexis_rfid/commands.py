@@ -320,7 +320,7 @@ def present(uid: str, reader: str | None) -> None:
 
 
 @rfid.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option("--column", default="rfid", show_default=True, help="The column that holds the cards' numbers.")
 @click.option("--reads", type=click.Choice(["hex", "hex-reversed", "decimal", "decimal-reversed"]), default="hex")
 @click.option("--technology", type=click.Choice(["iso14443a", "em4100"]), default="iso14443a", show_default=True)
@@ -345,7 +345,7 @@ def import_(
     they are.
     """
     rows, wrong = [], []
-    for line, given in tag_lists.cells(tag_lists.text_of(file.read_bytes())):
+    for line, given in tag_lists.cells(tag_lists.text_of(tag_lists.content_of(file))):
         number = given.get(column.lower(), "")
         try:
             card = cards.typed(number, reads, technology)

@@ -36,14 +36,13 @@ async def _watching(
         )
         for each in readers
     ]
-    tasks = [asyncio.ensure_future(reader.run()) for reader in made]
+    running = asyncio.gather(*(reader.run() for reader in made))
     try:
         yield made, heard
     finally:
-        await stopped(made, tasks)
-    for task in tasks:
-        if task.done():
-            task.result()
+        await stopped(made, [running])
+    if running.done():
+        running.result()
 
 
 async def conditions(settings: Settings) -> list[dict[str, Any]]:

@@ -6,11 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from arthexis_rfid.cards import Sighting
+from arthexis_rfid.cards import Card, Sighting
 
 SCANNED: Final = "scanned"
 HELD: Final = "held"
 REMOVED: Final = "removed"
+MOST: Final = 1_000
+MOST_MISREAD: Final = 64
+"""More than so many at once are noise on a line, which must neither fill the memory nor hide a card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Presence:
         changes = []
         for seen in sightings:
             present = self._there.get(seen)
+            if present is None and len(self._there) >= (MOST if isinstance(seen, Card) else MOST_MISREAD):
+                continue
             if present is None:
                 self._there[seen] = _Present(now, now)
                 changes.append(Change(SCANNED, seen))

@@ -6,7 +6,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -108,13 +108,18 @@ class Reader:
                 pause_s = min(2 * pause_s, LONGEST_RETRY_S)
         self._report(self._presence.clear())
         self._became(Condition(STOPPED))
+        self._refuse(Unavailable("the reader is closed", place=f"reader {self.name}", cure="Start the node"))
+
+    def _refuse(self, missing: Unavailable) -> None:
+        """Give up what waits for a card."""
+        while (job := self._job()) is not None:
+            _answer(job, error=missing)
 
     def _wait(self, pause_s: float, missing: Unavailable) -> None:
         """Wait before the next try; what is to be done with a card meanwhile cannot be."""
         until = time.monotonic() + pause_s
         while (left := until - time.monotonic()) > 0 and not self._stopping.wait(min(left, 0.1)):
-            while (job := self._job()) is not None:
-                _answer(job, error=missing)
+            self._refuse(missing)
 
     def _watch(self) -> None:
         with closing(self.driver.watch()) as looks:  # type: ignore[type-var]
@@ -178,8 +183,10 @@ class Reader:
 
         Raises ``DomainError`` where none comes, or more than one, and ``Unavailable`` while the reader is gone.
         """
-        if self.condition.state == UNAVAILABLE:
-            raise Unavailable(self.condition.reason, place=f"reader {self.name}", cure=self.condition.cure)
+        if self.condition.state in {UNAVAILABLE, STOPPED}:
+            raise Unavailable(
+                self.condition.reason or "it is closed", place=f"reader {self.name}", cure=self.condition.cure
+            )
         job = _Job(work, time.monotonic() + wait_s)
         self._jobs.put(job)
         found: T = await asyncio.wrap_future(job.done)
@@ -205,7 +212,7 @@ def _refused(problem: str, cure: str) -> DomainError:
     return DomainError(problem, place="reader", cure=cure)
 
 
-async def stopped(readers: list[Reader], tasks: list[asyncio.Task[None]]) -> None:
+async def stopped(readers: list[Reader], tasks: Sequence[asyncio.Future[Any]]) -> None:
     """Stop readers and wait until their threads have let go of them."""
     for reader in readers:
         reader.stop()

@@ -37,6 +37,8 @@ UNKNOWN: Final = "Unknown"
 KEPT: Final = 200
 MOST_WAITING: Final = 1_000
 SHOWN_S: Final = 10.0
+STANDING_S: Final = 0.05
+MISREAD_S: Final = 10.0
 START: Final = "RemoteStartTransaction"
 
 
@@ -119,6 +121,7 @@ class Scanning:
         }
         self.scans: deque[Scan] = deque(maxlen=KEPT)
         self._modes: dict[str, Mode] = {}
+        self._misread: dict[str, float] = {}
         self._waiting: asyncio.Queue[tuple[Reader, Change]] = asyncio.Queue(MOST_WAITING)
         self._news = asyncio.Condition()
         self._number = 0
@@ -127,6 +130,7 @@ class Scanning:
     def open(self) -> None:
         """Begin to watch."""
         self.ctx.spawn(self._follow(), "scans")
+        self.ctx.spawn(self._begin(), "standing")
         for reader in self.readers.values():
             self._tasks.append(self.ctx.spawn(reader.run(), f"reader {reader.name}"))
 
@@ -167,14 +171,24 @@ class Scanning:
     # ------------------------------------------------------------------ how readers are
 
     def _conditions(self, reader: Reader) -> None:
-        """Say how a reader is now; the plugin is unavailable while none of its readers is there."""
+        """Say how a reader is now."""
         condition = reader.condition
         if condition.state == UNAVAILABLE:
             self.ctx.log.warning("reader %s: %s. %s", reader.name, condition.reason, condition.cure)
         elif condition.state == READY:
             self.ctx.log.info("reader %s is ready", reader.name)
+        self._stand()
+
+    async def _begin(self) -> None:
+        """Say how the readers are once the plugin is at work; what was heard before that counted for nothing."""
+        while not self.ctx.plugin.at_work:
+            await asyncio.sleep(STANDING_S)
+        self._stand()
+
+    def _stand(self) -> None:
+        """The plugin is unavailable while none of its readers is there."""
         conditions = [each.condition for each in self.readers.values()]
-        if all(each.state == UNAVAILABLE for each in conditions):
+        if conditions and all(each.state == UNAVAILABLE for each in conditions):
             first = next(each for each in self.readers.values())
             told = f"reader {first.name}: {first.condition.reason}"
             self.ctx.lacks(Unavailable(told, cure=first.condition.cure))
@@ -184,10 +198,20 @@ class Scanning:
     # ------------------------------------------------------------------ scans
 
     def _changed(self, reader: Reader, change: Change) -> None:
+        if isinstance(change.seen, Misread) and (change.kind != SCANNED or self._said_lately(reader)):
+            return
         if self._waiting.full():
             self.ctx.log.warning("reader %s is faster than the node; a scan is lost", reader.name)
         else:
             self._waiting.put_nowait((reader, change))
+
+    def _said_lately(self, reader: Reader) -> bool:
+        """Whether something misread was told of just now: a line full of noise tells of it once in a while."""
+        now = self.ctx.clock.monotonic()
+        lately = now - self._misread.get(reader.name, -MISREAD_S) < MISREAD_S
+        if not lately:
+            self._misread[reader.name] = now
+        return lately
 
     async def _follow(self) -> None:
         while True:
@@ -199,10 +223,9 @@ class Scanning:
 
     async def _take(self, reader: Reader, change: Change) -> None:
         if isinstance(change.seen, Misread):
-            if change.kind == SCANNED:
-                seen = change.seen
-                self.ctx.log.warning("reader %s: %s: %s. %s", reader.name, seen.what, seen.problem, seen.cure)
-                await self._tell(reader, "Card not read", seen.problem)
+            seen = change.seen
+            self.ctx.log.warning("reader %s: %s: %s. %s", reader.name, seen.what, seen.problem, seen.cure)
+            await self._tell(reader, "Card not read", seen.problem)
             return
         card, mode = change.seen, self.mode(reader)
         scan = await self.ctx.journal.write(self._stored(reader, card, change.kind, mode))
