@@ -14,7 +14,7 @@ from arthexis import ArthexisError, Context, DomainError, Unavailable
 from arthexis_wifi_ap import planning, radio, snapshot
 from arthexis_wifi_ap.gate import Gate
 from arthexis_wifi_ap.guests import Guests, neighbours
-from arthexis_wifi_ap.network_manager import Described, NetworkManager, profile
+from arthexis_wifi_ap.network_manager import NetworkManager, Own, profile
 from arthexis_wifi_ap.planning import Plan
 from arthexis_wifi_ap.portal import Portal
 from arthexis_wifi_ap.settings import Settings
@@ -24,7 +24,7 @@ CHANGED: Final = "wifi.changed"
 WATCH_S: Final = 1.0
 REST_S: Final = 10.0
 GLITCHES: Final = 3
-GRACE_S: Final = 10
+GRACE_S: Final = 5
 APPLYING_S: Final = 120
 SBIN: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -113,10 +113,9 @@ class AccessPoint:
 
     async def status(self) -> Status:
         """How it is now."""
-        path = await self._nm.connection()
-        if path is None:
+        own, now = await self._nm.own(), await self._snapshot()
+        if own is None:
             return Status(state="absent", said=self._said)
-        own, now = await self._nm.described(path), await self._snapshot()
         device = now.device(own.interface)
         up = device is not None and device.active and device.uuid == planning.UUID
         found = await self.clients()
@@ -139,10 +138,9 @@ class AccessPoint:
 
     async def clients(self) -> list[Client]:
         """The devices in the network, those who are let through the longest first."""
-        path = await self._nm.connection()
-        if path is None:
+        own = await self._nm.own()
+        if own is None:
             return []
-        own = await self._nm.described(path)
         seen = neighbours(own.interface)
         leases = await self._gate.leases() if own.profile == "public" else {}
         found = [
@@ -228,16 +226,15 @@ class AccessPoint:
             change, self._change = self._change, None
             if change is not None:
                 await self._nm.keep(change.checkpoint)
-            path = await self._nm.connection()
-            own = await self._nm.described(path) if path is not None else None
-            if path is not None:
-                await self._nm.delete(path)
+            own = await self._nm.own()
+            if own is not None:
+                await self._nm.delete(own.path)
             await self._portal.close()
             await self._taken_away(own)
             await self._tell("removed", "removed")
         return await self.status()
 
-    async def _taken_away(self, own: Described | None) -> None:
+    async def _taken_away(self, own: Own | None) -> None:
         try:
             await self._gate.take_away()
         except Unavailable as wrong:
@@ -292,9 +289,8 @@ class AccessPoint:
 
     async def _settle(self) -> None:
         """Make gate and portal fit what NetworkManager has; bring the public network up where it is down."""
-        path = await self._nm.connection()
-        own = await self._nm.described(path) if path is not None else None
-        if path is None or own is None or own.profile != "public":
+        own = await self._nm.own()
+        if own is None or own.profile != "public":
             await self._portal.close()
             await self._ungate()
             return
@@ -304,7 +300,7 @@ class AccessPoint:
         now = snapshot.read(await self._nm.objects(), planning.UUID)
         device = now.device(own.interface)
         if device is not None and device.available and device.uuid != planning.UUID:
-            await self._nm.activate(path, device)
+            await self._nm.activate(own.path, device)
 
     async def _ungate(self) -> None:
         """Take a gate away that nobody needs; where there is no gatekeeper, there is none."""

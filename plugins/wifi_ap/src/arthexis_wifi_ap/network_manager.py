@@ -54,9 +54,10 @@ class Failed(Unavailable):
         self.name = name
 
 
-class Described(Struct, frozen=True):
-    """A connection of ours: where it is, of which profile, and its name on the air (empty: a cable)."""
+class Own(Struct, frozen=True):
+    """Our connection: its path, where it is, of which profile, and its name on the air (empty: a cable)."""
 
+    path: str
     interface: str
     profile: str
     ssid: str
@@ -114,13 +115,21 @@ class NetworkManager:
                 return None
             raise
 
-    async def described(self, path: str) -> Described:
-        """What our connection is, as it was applied; the settings may say something else by now."""
-        found = plain(await self._call(path, f"{NM}.Settings.Connection", "GetSettings"))
-        own = found.get("connection", {})
+    async def own(self) -> Own | None:
+        """Our connection as it was applied (the settings may say something else by now); None where there is none."""
+        path = await self.connection()
+        if path is None:
+            return None
+        try:
+            found = plain(await self._call(path, f"{NM}.Settings.Connection", "GetSettings"))
+        except Failed as failed:
+            if failed.name in GONE:
+                return None
+            raise
+        told = found.get("connection", {})
         ssid = found.get("802-11-wireless", {}).get("ssid", b"")
-        profile = "router" if own.get("autoconnect", True) else "public"
-        return Described(str(own.get("interface-name", "")), profile, bytes(ssid).decode("utf-8", "replace"))
+        profile = "router" if told.get("autoconnect", True) else "public"
+        return Own(path, str(told.get("interface-name", "")), profile, bytes(ssid).decode("utf-8", "replace"))
 
     async def put(self, profile: Typed) -> str:
         """Add our connection, or replace it; its path."""

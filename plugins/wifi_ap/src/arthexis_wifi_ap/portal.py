@@ -119,6 +119,7 @@ class Portal:
         await self.close()
         app = web.Application(client_max_size=MOST_BODY, middlewares=[self._told])
         app.router.add_route("*", "/{path:.*}", self._answer)
+        app.on_response_prepare.append(_without_version)
         self._runner = web.AppRunner(
             app, access_log=None, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=1.0, handle_signals=False
         )
@@ -266,3 +267,8 @@ class Portal:
 
 def _html(text: str, status: int = 200) -> web.Response:
     return web.Response(text=text, status=status, content_type="text/html", charset="utf-8", headers=pages.HEADERS)
+
+
+async def _without_version(_: web.Request, response: web.StreamResponse) -> None:
+    """Do not tell guests what serves them."""
+    response.headers.pop("Server", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from arthexis import Secret
 
@@ -54,8 +54,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     title: Annotated[str, Meta(min_length=1, max_length=100, description="public: title of the portal's page")] = (
         "Welcome"
     )
-    terms: Annotated[dict[str, str], Meta(description="public: what guests consent to, by language (en, es)")] = (
-        DEFAULT_TERMS
+    terms: Annotated[dict[str, str], Meta(description="public: what guests consent to, by language (en, es)")] = field(
+        default_factory=lambda: dict(DEFAULT_TERMS)
     )
     lease_minutes: Annotated[
         float, Meta(gt=0, le=44_640, description="public: for how long one consent lets a guest through")
