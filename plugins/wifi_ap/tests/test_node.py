@@ -1,10 +1,11 @@
-"""The plugin in a node: on machines without NetworkManager it waits and says so, and it prints what root must install."""
+"""The plugin in a node: on machines without NetworkManager it waits and says so; it prints what root must install."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -25,7 +26,7 @@ PLUGIN = "arthexis-wifi-ap:wifi_ap"
 BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow own="*"/></policy></busconfig>
+<policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/></policy></busconfig>
 """
 linux = pytest.mark.skipif(sys.platform != "linux", reason="NetworkManager is Linux's")
 
@@ -73,6 +74,17 @@ async def test_with_a_bus_and_no_network_manager_it_says_that(tmp_path: Path, bu
         assert "systemctl enable --now NetworkManager" in host.plugin("wifi_ap").cure
 
 
+@linux
+async def test_a_bus_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network_manager, "CONNECT_S", 0.3)
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/silent")
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{tmp_path}/silent")
+        silent.listen()
+        async with node(tmp_path / "node", plugins=[PLUGIN]) as host:
+            assert host.plugin("wifi_ap").reason == "the system bus does not answer"
+
+
 async def test_where_there_is_no_dbus_library_it_says_that_only_linux_has_access_points(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,7 +106,7 @@ def test_the_plugin_is_imported_without_any_dbus_library() -> None:
 
 @pytest_asyncio.fixture
 async def double(bus: str) -> AsyncIterator[Any]:
-    """A NetworkManager of two devices that speaks real D-Bus: a cable with the uplink, and a radio as the test wants."""
+    """A NetworkManager of two devices that speaks real D-Bus: a cable with the uplink, and a radio of the test."""
     if sys.platform != "linux":
         pytest.skip("NetworkManager is Linux's")
     from dbus_fast import BusType, Message, MessageType, Variant

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BUS: Final = "org.freedesktop.DBus"
 SETTINGS: Final = f"{ROOT}/Settings"
 PATIENCE_S: Final = 25.0
+CONNECT_S: Final = 5.0
 ACTIVATION_S: Final = 45.0
 POLL_S: Final = 0.2
 ACTIVATING, ACTIVATED = 1, 2
@@ -210,7 +211,10 @@ async def opened() -> MessageBus:
             cure="arthexis plugins disable arthexis-wifi-ap:wifi_ap",
         ) from None  # fmt: skip
     try:
-        return await MessageBus(bus_type=BusType.SYSTEM).connect()
+        async with asyncio.timeout(CONNECT_S):
+            return await MessageBus(bus_type=BusType.SYSTEM).connect()
+    except TimeoutError:
+        raise Unavailable("the system bus does not answer", place="plugin wifi_ap", cure=INSTALL) from None
     except (OSError, EOFError, AuthError, InvalidAddressError) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Unavailable(f"there is no system bus: {said}", place="plugin wifi_ap", cure=INSTALL) from None
