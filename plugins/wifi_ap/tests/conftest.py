@@ -128,7 +128,7 @@ class World:
             check=False,
             **more,
         )
-        assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        assert not check or done.returncode == 0, f"{command[:4]}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
         return done
 
     def spawn(self, *command: str, log: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:

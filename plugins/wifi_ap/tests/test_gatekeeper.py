@@ -80,7 +80,11 @@ def test_it_serves_root_and_the_node_s_user_and_nobody_else(world: Any) -> None:
     assert "PermissionError" in refused.stderr, "the file itself keeps others out"
     world.run("chmod", "666", "/run/gatekeeper.sock")
     try:
-        assert sent(world, question, *other)["error"] == "not for this user"
+        assert ask(world, **OPEN)["ok"]
+        asked = world.run(*other, "/usr/bin/python3", "-c", ASK, question.hex(), check=False)
+        assert '"ok": true' not in asked.stdout
+        assert ask(world, do="leases") == {"ok": True, "leases": []}, "it is still open"
+        assert ask(world, do="close")["ok"]
     finally:
         world.run("chmod", "660", "/run/gatekeeper.sock")
 

@@ -38,6 +38,7 @@ NEIGHBOURS = Path("/proc/net/arp")
 ROUTES = Path("/proc/net/route")
 COMPLETE = 0x2
 MOST_ASKED = 4096
+MOST_READ = 65_536
 MOST_GUESTS = 4096
 MOST_S = 31 * 86_400
 PATIENCE_S = 3.0
@@ -309,9 +310,9 @@ def peer_uid(connection: socket.socket) -> int:
 
 
 def line_of(connection: socket.socket) -> bytes:
-    """One line of at most a few kilobytes; what is left of it when the peer stops sending."""
+    """One line, or what there is of it when the peer stops sending; nothing if it is longer than any question."""
     got = b""
-    while b"\n" not in got and len(got) <= MOST_ASKED:
+    while b"\n" not in got and len(got) <= MOST_READ:
         more = connection.recv(MOST_ASKED)
         if not more:
             break
