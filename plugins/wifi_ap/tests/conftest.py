@@ -49,7 +49,6 @@ cd /etc/NetworkManager
 printf '[main]\nplugins=keyfile\ndns=none\nrc-manager=unmanaged\nno-auto-default=*\n' >NetworkManager.conf
 echo 'nameserver 198.51.100.1' >/run/resolv.conf
 mount --bind /run/resolv.conf "$(readlink -f /etc/resolv.conf)"
-mount -t sysfs -o ro s /sys
 ip link set lo up
 for name in isp switch guest other; do ip netns add $name; ip -n $name link set lo up; done
 ip link add up0 type veth peer name isp0 netns isp
@@ -79,20 +78,21 @@ X
 chmod +x /run/dhcp.sh
 dbus-daemon --system --fork --nopidfile
 """
+ALONE = ("unshare", "-n", "-m", "-p", "-f", "--mount-proc", "--kill-child", "sleep", "1800")
+READ_ONLY = ("mount", "-t", "sysfs", "-o", "ro", "s", "/sys")
 
 
 class World:
     """The machine; ``run`` runs a command in it, or in one of its neighbours: isp, guest, other."""
 
+    patience = 1.0
+
     def __init__(self) -> None:
         """Make it, with NetworkManager and the gatekeeper running and the uplink up."""
-        self._first = subprocess.Popen(
-            ["unshare", "-n", "-m", "-p", "-f", "--mount-proc", "--kill-child", "sleep", "1800"],
-            stderr=subprocess.DEVNULL,
-        )
         self._others: list[subprocess.Popen[bytes]] = []
-        self.pid = self._inner()
+        self.enter()
         self.run("sh", "-c", SETUP)
+        self.prepare()
         self.spawn("NetworkManager", "--no-daemon", "--log-level=INFO", log="nm.log")
         self.spawn(
             *("/usr/bin/python3", "-I", str(GATEKEEPER), "--user", "root", "--socket", SOCKET), log="gatekeeper.log"
@@ -105,14 +105,20 @@ class World:
         self.run("nmcli", *wired, "ifname", "up0", "con-name", "uplink", *address)
         self.run("nmcli", "-w", "20", "connection", "up", "uplink")
 
-    def _inner(self) -> int:
+    def enter(self) -> None:
+        """Be in namespaces of its own, and see no udev: NetworkManager does without where /sys is read only."""
+        self._first = subprocess.Popen(ALONE, stderr=subprocess.DEVNULL)
         children = Path(f"/proc/{self._first.pid}/task/{self._first.pid}/children")
         self.until(lambda: bool(children.read_text("ascii").split()))
-        inner = int(children.read_text("ascii").split()[0])
-        self.until(lambda: Path(f"/proc/{inner}/cmdline").read_bytes().startswith(b"sleep"))
-        return inner
+        self.pid = int(children.read_text("ascii").split()[0])
+        self.until(lambda: Path(f"/proc/{self.pid}/cmdline").read_bytes().startswith(b"sleep"))
+        self.run(*READ_ONLY)
 
-    def _inside(self, command: tuple[str, ...], where: str) -> list[str]:
+    def prepare(self) -> None:
+        """What else must be there before NetworkManager starts."""
+
+    def inside(self, *command: str, where: str = "") -> list[str]:
+        """The words that run a command in it."""
         neighbour = ("ip", "netns", "exec", where) if where else ()
         return ["nsenter", "-t", str(self.pid), "-n", "-m", "-p", "--wd=/", "--", *neighbour, *command]
 
@@ -120,10 +126,10 @@ class World:
         """Run a command to its end."""
         environment = {**_clean(), **more.pop("env", {})}
         done = subprocess.run(
-            self._inside(command, where),
+            self.inside(*command, where=where),
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=90 * self.patience,
             env=environment,
             check=False,
             **more,
@@ -134,13 +140,13 @@ class World:
     def spawn(self, *command: str, log: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Run a command until the machine ends; what it says is in /run of the machine."""
         into = ["sh", "-c", f'exec "$@" >/run/{log} 2>&1 </dev/null', "sh"]
-        process = subprocess.Popen(self._inside((*into, *command), ""), env={**_clean(), **(env or {})})
+        process = subprocess.Popen(self.inside(*into, *command), env={**_clean(), **(env or {})})
         self._others.append(process)
         return process
 
     def until(self, check: Callable[[], Any], seconds: float = 20.0) -> Any:
         """Wait for something to hold; what it is then."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * self.patience
         while not (found := check()):
             assert time.monotonic() < end, "it did not come"
             time.sleep(0.1)
@@ -152,7 +158,7 @@ class World:
 
     def get(self, url: str, where: str, *more: str) -> str:
         """What a guest gets of a URL: the body, or the word failed."""
-        done = self.run("curl", "-s", "-m", "4", *more, url, where=where, check=False)
+        done = self.run("curl", "-s", "-m", str(4 * self.patience), *more, url, where=where, check=False)
         return done.stdout if done.returncode == 0 else f"failed {done.returncode}"
 
     def lease(self, where: str = "guest") -> list[str]:
@@ -246,7 +252,17 @@ class Machine:
         control = json.loads((self.home / "control.json").read_text("utf-8"))
         said = ("-H", f"Authorization: Bearer {control['token']}", "-H", "Content-Type: application/json")
         sent = ("-d", json.dumps(body)) if body is not None else ()
-        done = self.world.run("curl", "-s", "-m", "80", "-X", method, *said, *sent, f"{control['url']}/api/v1{path}")
+        done = self.world.run(
+            "curl",
+            "-s",
+            "-m",
+            str(80 * self.world.patience),
+            "-X",
+            method,
+            *said,
+            *sent,
+            f"{control['url']}/api/v1{path}",
+        )
         return json.loads(done.stdout)
 
     def state(self) -> str:

@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 
 OPEN = {
-    "do": "open", "interface": "lan0", "address": "10.42.7.1", "port": 8088, "tls_port": 0,
-    "name": "", "isolated": True, "reach_private": False,
+    "do": "open",
+    "interface": "lan0",
+    "address": "10.42.7.1",
+    "port": 8088,
+    "tls_port": 0,
+    "name": "",
+    "isolated": True,
+    "reach_private": False,
 }
 ASK = """
 import socket, sys

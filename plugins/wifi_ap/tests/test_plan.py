@@ -127,8 +127,12 @@ def test_a_snapshot_is_read_from_what_network_manager_tells() -> None:
         "/a/1": {f"{NM}.Connection.Active": {"Devices": ["/d/1"], "Id": "office", "Uuid": "u"}},
         "/d/1": {
             f"{NM}.Device": {
-                "Interface": "eth0", "DeviceType": 1, "State": 100, "Managed": True,
-                "ActiveConnection": "/a/1", "Ip4Config": "/i/1",
+                "Interface": "eth0",
+                "DeviceType": 1,
+                "State": 100,
+                "Managed": True,
+                "ActiveConnection": "/a/1",
+                "Ip4Config": "/i/1",
             }
         },
         "/i/1": {
