@@ -20,8 +20,14 @@ CONFTEST = Path(__file__).parent.parent.parent / "plugins/wifi_ap/tests/conftest
 PASSPHRASE = "correct horse battery"
 SSID = "Arthexis Café"
 NEEDED = {
-    "iw": "iw", "wpa_supplicant": "wpasupplicant", "NetworkManager": "network-manager", "nft": "nftables",
-    "dnsmasq": "dnsmasq-base", "dbus-daemon": "dbus", "busybox": "busybox-static", "curl": "curl",
+    "iw": "iw",
+    "wpa_supplicant": "wpasupplicant",
+    "NetworkManager": "network-manager",
+    "nft": "nftables",
+    "dnsmasq": "dnsmasq-base",
+    "dbus-daemon": "dbus",
+    "busybox": "busybox-static",
+    "curl": "curl",
 }
 MODULES = (
     *("mac80211_hwsim radios=2", "nf_tables", "nft_chain_nat", "nft_masq", "nft_redir", "nft_reject_inet", "nft_ct"),

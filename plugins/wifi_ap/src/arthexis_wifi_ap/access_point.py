@@ -257,8 +257,11 @@ class AccessPoint:
             try:
                 async with self._lock:
                     await self._look()
-            except ArthexisError as wrong:
-                self._say(str(wrong))
+            except Unavailable as missing:
+                self._ctx.lacks(missing)
+                self._say(str(missing))
+            else:
+                self._ctx.has_all()
 
     async def _look(self) -> None:
         change = self._change

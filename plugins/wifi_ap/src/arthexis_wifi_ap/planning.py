@@ -139,7 +139,7 @@ def _name_problems(_: Snapshot, wanted: Settings, device: Device | None) -> Iter
 
 
 def _passphrase_problems(wanted: Settings) -> Iterator[Problem]:
-    text = wanted.passphrase.reveal()
+    text = wanted.passphrase.reveal() if wanted.passphrase else ""
     if not text:
         if wanted.profile == "router":
             yield Problem(

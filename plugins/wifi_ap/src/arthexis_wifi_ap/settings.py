@@ -34,8 +34,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = ""
     ssid: Annotated[str, Meta(description="Name of the Wi-Fi network, 1 to 32 bytes")] = "Arthexis"
     passphrase: Annotated[
-        Secret, Meta(description="WPA2 passphrase, 8 to 63 characters; empty: open, for the public profile only")
-    ] = Secret("")
+        Secret | None, Meta(description="WPA2 passphrase, 8 to 63 characters; without one: open, for guests only")
+    ] = None
     band: Annotated[Literal["2.4", "5"], Meta(description="GHz")] = "2.4"
     channel: Annotated[int, Meta(ge=0, le=196, description="Channel; 0: NetworkManager chooses")] = 0
     hidden: Annotated[bool, Meta(description="Do not announce the name")] = False
