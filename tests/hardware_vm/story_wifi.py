@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -123,7 +122,6 @@ def codes(machine: Any) -> set[str]:
 
 
 def test_guests_of_a_real_access_point(radio: Any, tmp_path: Path) -> None:
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     machine = private.Machine(radio, tmp_path / "node")
     machine.start(CONFIG)
     _what_is_wrong_is_named(machine)

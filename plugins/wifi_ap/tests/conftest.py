@@ -223,11 +223,12 @@ class Machine:
             self.signal(signal.SIGTERM)
 
     def signal(self, number: int) -> None:
-        """Send the node a signal that ends it, and wait until it has ended: nsenter has it as its only child."""
+        """Send the node a signal that ends it, and wait until it has ended; nsenter has it as its only child."""
         assert self._process is not None
         own = self._process.pid
-        os.kill(int(Path(f"/proc/{own}/task/{own}/children").read_text("ascii").split()[0]), number)
-        self._process.wait(30)
+        children = Path(f"/proc/{own}/task/{own}/children").read_text("ascii").split()
+        os.kill(int(children[0]) if children else own, number)
+        self._process.wait(30 * self.world.patience)
         self._process = None
 
     @property

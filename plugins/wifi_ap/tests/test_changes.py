@@ -114,6 +114,7 @@ def test_a_restart_of_the_node_keeps_guests_in_and_strangers_out(up: Any) -> Non
     assert HELLO not in up.world.get(FAR, "other"), "who was not stays out"
     up.start((up.home / "arthexis.toml").read_text("utf-8"))
     assert up.state() == "up"
+    up.world.until(lambda: up.api("GET", "/wifi")["portal"])
     assert HELLO in up.world.get(FAR, "guest")
     assert up.world.get(FAR, "other", "-i").startswith("HTTP/1.1 302")
 

@@ -83,12 +83,8 @@ class AccessPoint:
         self._said = ""
 
     async def open(self) -> None:
-        """See that NetworkManager is there, and take up what was applied before; raises ``Unavailable``."""
+        """See that NetworkManager is there; raises ``Unavailable``. What was applied before is for ``watch``."""
         await self._nm.objects()
-        try:
-            await self._settle()
-        except ArthexisError as wrong:
-            self._say(f"what was applied before is not up: {wrong}")
 
     async def close(self) -> None:
         """Leave the network as it is, but serve no portal; an unconfirmed change is put back by NetworkManager."""
@@ -247,13 +243,8 @@ class AccessPoint:
     # ------------------------------------------------------------------ watching
 
     async def watch(self) -> None:
-        """For ever: put back what cut the uplink, cut the admin off or was not confirmed; keep up what was."""
+        """For ever: put back what cut the uplink, cut the admin off or was not confirmed; keep up what was applied."""
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(WATCH_S if self._change else REST_S):
-                    await self._wake.wait()
-                    await asyncio.sleep(WATCH_S)
-            self._wake.clear()
             try:
                 async with self._lock:
                     await self._look()
@@ -262,6 +253,11 @@ class AccessPoint:
                 self._say(str(missing))
             else:
                 self._ctx.has_all()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_S if self._change else REST_S):
+                    await self._wake.wait()
+                    await asyncio.sleep(WATCH_S)
+            self._wake.clear()
 
     async def _look(self) -> None:
         change = self._change
