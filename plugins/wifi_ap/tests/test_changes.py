@@ -164,3 +164,33 @@ def test_what_cannot_be_applied_says_why_and_touches_nothing(machine: Any, away:
     assert refused.returncode == 5
     assert "Bring the internet by another cable" in refused.stderr
     assert "uplink:up0" in connections(machine)
+
+
+def test_a_portal_with_a_certificate_is_what_devices_are_told_of(machine: Any, away: Any, tmp_path: Any) -> None:
+    away.signal(signal.SIGTERM)
+    world, name = machine.world, "wifi.example.org"
+    key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
+    made = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+    named = ("-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}")
+    world.run("openssl", *made, *named, "-keyout", str(key), "-out", str(chain))
+    config = f'portal_name = "{name}"\nportal_certificate = "{chain}"\nportal_key = "{key}"\n'
+    machine.start(away.home.joinpath("arthexis.toml").read_text("utf-8") + config)
+    try:
+        applied(machine, 60)
+        machine.api("POST", "/wifi/confirm")
+        option = world.lease("guest")[3]
+        assert bytes.fromhex(option).decode() == f"https://{name}:8443/captive-portal"
+        asked = world.run("busybox", "nslookup", name, "10.42.7.1", where="guest", check=False).stdout
+        assert "10.42.7.1" in asked.partition(name)[2]
+        assert f"Location: https://{name}:8443/" in world.get(FAR, "guest", "-i")
+        trusting = ("--cacert", str(chain), "--resolve", f"{name}:8443:10.42.7.1")
+        assert '"captive":true' in world.get(f"https://{name}:8443/captive-portal", "guest", *trusting)
+        page = world.get(f"https://{name}:8443/", "guest", *trusting)
+        token = page.partition('name="token" value="')[2].partition('"')[0]
+        sent = ("-H", f"Origin: https://{name}:8443", "-d", f"token={token}")
+        world.get(f"https://{name}:8443/consent", "guest", *trusting, *sent)
+        assert HELLO in world.get(FAR, "guest")
+    finally:
+        machine.api("DELETE", "/wifi")
+        machine.signal(signal.SIGTERM)
+        away.start(away.home.joinpath("arthexis.toml").read_text("utf-8"))
