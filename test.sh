@@ -24,11 +24,38 @@ need() { # need COMMAND-OR-GLOB PACKAGE...: install Debian packages that tests u
     echo "== $probe is missing: tests that need $* are skipped"
 }
 
+need_unstarted() { # as need, for packages that bring services: none of those starts, now or with the machine
+    if command -v "$1" >/dev/null 2>&1; then
+        return
+    fi
+    policy=/usr/sbin/policy-rc.d
+    sudo=
+    [ "$(id -u)" = 0 ] || sudo="sudo -n"
+    made=
+    if [ ! -e "$policy" ] && $sudo true 2>/dev/null; then
+        printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+        $sudo chmod 755 "$policy"
+        made=yes
+    fi
+    need "$@"
+    [ -z "$made" ] || $sudo rm -f "$policy"
+    if command -v systemctl >/dev/null 2>&1 && command -v "$1" >/dev/null 2>&1; then
+        $sudo systemctl disable "$1.service" >/dev/null 2>&1 || true
+    fi
+}
+
 need "/usr/lib/postgresql/*/bin/postgres" postgresql
 need gcc gcc libc6-dev
 need valgrind valgrind
 need npm nodejs npm
 need chromium chromium
+need dbus-daemon dbus
+need nft nftables
+need ip iproute2
+need ping iputils-ping
+need busybox busybox-static
+need curl curl
+need_unstarted NetworkManager --no-install-recommends network-manager dnsmasq-base
 need umockdev-wrapper umockdev gir1.2-umockdev-1.0 python3-gi
 need pcscd pcscd
 need "/usr/lib/pcsc/drivers/serial/libifdvpcd.so" vsmartcard-vpcd

@@ -1,0 +1,120 @@
+"""The part that runs as root: what it does for whom, and what no text can make it do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+OPEN = {
+    "do": "open",
+    "interface": "lan0",
+    "address": "10.42.7.1",
+    "port": 8088,
+    "tls_port": 0,
+    "name": "",
+    "isolated": True,
+    "reach_private": False,
+}
+ASK = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(10)
+s.connect("/run/gatekeeper.sock")
+s.sendall(bytes.fromhex(sys.argv[1]))
+s.shutdown(socket.SHUT_WR)
+print(s.makefile().read())
+"""
+
+
+def sent(world: Any, line: bytes, *before: str) -> dict[str, Any]:
+    done = world.run(*before, "/usr/bin/python3", "-c", ASK, line.hex())
+    return dict(json.loads(done.stdout))
+
+
+def ask(world: Any, **members: Any) -> dict[str, Any]:
+    return sent(world, json.dumps(members).encode() + b"\n")
+
+
+HOSTILE = {
+    "another table": {**OPEN, "interface": 'lan0" accept; }; flush ruleset #'},
+    "a long name": {**OPEN, "interface": "x" * 16},
+    "a path": {**OPEN, "interface": "../../etc"},
+    "a port of the system": {**OPEN, "port": 22},
+    "a port that is text": {**OPEN, "port": "8088 accept"},
+    "a port that is true": {**OPEN, "port": True},
+    "everybody's address": {**OPEN, "address": "0.0.0.0"},
+    "an address and more": {**OPEN, "address": "10.42.7.1\ndhcp-script=/bin/sh"},
+    "a name and more": {**OPEN, "name": "portal.example\ndhcp-script=/bin/sh", "tls_port": 8443},
+    "a name without its port": {**OPEN, "name": "portal.example"},
+    "a flag that is text": {**OPEN, "isolated": "no"},
+    "the uplink": {**OPEN, "interface": "up0"},
+    "no guest": {"do": "admit", "interface": "lan0", "client": "10.42.7.250", "seconds": 60},
+    "for ever": {"do": "admit", "interface": "lan0", "client": "10.42.7.250", "seconds": 10**9},
+    "never": {"do": "admit", "interface": "lan0", "client": "10.42.7.250", "seconds": 0},
+    "a group's MAC": {"do": "revoke", "mac": "01:00:5e:00:00:01"},
+    "everybody's MAC": {"do": "revoke", "mac": "ff:ff:ff:ff:ff:ff"},
+    "nobody's MAC": {"do": "revoke", "mac": "00:00:00:00:00:00"},
+    "MAC and more": {"do": "revoke", "mac": "02:00:00:00:00:01 } ; flush ruleset"},
+    "a word it does not know": {"do": "run", "command": "id"},
+    "a word that is a list": {"do": ["open"]},
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_what_is_outside_its_vocabulary_is_refused_and_changes_nothing(world: Any, cafe: Any, kind: str) -> None:
+    cafe.api("DELETE", "/wifi")
+    before = world.run("nft", "list", "ruleset").stdout
+    answer = ask(world, **HOSTILE[kind])
+    assert answer["ok"] is False
+    assert answer["error"]
+    assert world.run("nft", "list", "ruleset").stdout == before
+    assert world.run("ls", "-A", "/etc/NetworkManager/dnsmasq-shared.d").stdout == ""
+
+
+@pytest.mark.parametrize("line", [b"", b"\n", b"[]\n", b"\xff\xfe\n", b"[" * 3000 + b"\n", b"x" * 9000, b"1\n"])
+def test_junk_is_answered_and_survived(world: Any, line: bytes) -> None:
+    assert sent(world, line)["ok"] is False
+    assert ask(world, do="close")["ok"] is True
+
+
+def test_it_serves_root_and_the_node_s_user_and_nobody_else(world: Any) -> None:
+    question = b'{"do": "close"}\n'
+    other = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    refused = world.run(*other, "/usr/bin/python3", "-c", ASK, question.hex(), check=False)
+    assert "PermissionError" in refused.stderr, "the file itself keeps others out"
+    world.run("chmod", "666", "/run/gatekeeper.sock")
+    try:
+        assert ask(world, **OPEN)["ok"]
+        asked = world.run(*other, "/usr/bin/python3", "-c", ASK, question.hex(), check=False)
+        assert '"ok": true' not in asked.stdout
+        assert ask(world, do="leases") == {"ok": True, "leases": []}, "it is still open"
+        assert ask(world, do="close")["ok"]
+    finally:
+        world.run("chmod", "660", "/run/gatekeeper.sock")
+
+
+def test_opening_again_keeps_who_is_admitted_and_for_how_long(world: Any, cafe: Any) -> None:
+    cafe.api("DELETE", "/wifi")
+    assert ask(world, **OPEN)["ok"]
+    element = "{ 02:00:00:00:00:01 timeout 500s }"
+    world.run("nft", "add", "element", "inet", "arthexis_wifi", "admitted", element)
+    assert ask(world, **{**OPEN, "isolated": False})["ok"]
+    (lease,) = ask(world, do="leases")["leases"]
+    assert lease["mac"] == "02:00:00:00:00:01"
+    assert 490 <= lease["seconds"] <= 500
+    assert ask(world, do="revoke", mac="02-00-00-00-00-01")["ok"] is False
+    assert ask(world, do="revoke", mac="02:00:00:00:00:01") == {"ok": True, "was_admitted": True}
+    assert ask(world, do="close")["ok"]
+    assert ask(world, do="leases") == {"ok": False, "error": "closed"}
+
+
+def test_a_portal_with_a_name_is_told_to_dhcp_with_its_name(world: Any, cafe: Any) -> None:
+    cafe.api("DELETE", "/wifi")
+    assert ask(world, **{**OPEN, "name": "portal.example.org", "tls_port": 8443})["ok"]
+    snippet = world.read("/etc/NetworkManager/dnsmasq-shared.d/arthexis-wifi.conf")
+    assert "address=/portal.example.org/10.42.7.1\n" in snippet
+    assert "dhcp-option=tag:lan0,114,https://portal.example.org:8443/captive-portal\n" in snippet
+    assert "tcp dport { 53, 8088, 8443 } accept" in world.run("nft", "list", "ruleset").stdout
+    assert ask(world, do="close")["ok"]
