@@ -110,8 +110,8 @@ def test_what_is_installed_while_the_node_runs_is_listed_and_not_run(
     arthexis.start("--open")
     installed(site, tmp_path, "acme", {"acme/__init__.py": trap(trace)})
     [acme] = [p for p in arthexis("plugins", "list", "--json").json if p["name"] == "acme"]
-    assert (acme["state"], acme["reason"]) == ("found", "it was installed after the node started")
-    assert acme["cure"] == "Run: arthexis plugins enable acme:acme, then arthexis restart"
+    assert (acme["state"], acme["reason"]) == ("found", "installed since the node started")
+    assert acme["cure"] == "Run: arthexis plugins enable acme:acme, then: arthexis restart"
     shown = arthexis("plugins", "info", "acme").out
     assert "files: integrity  as installed" in shown
     assert not trace.exists()
