@@ -33,7 +33,7 @@ BLOCKED_S: Final = 0.5
 HELD_S: Final = 5.0
 """For so long one call may hold the journal's thread or a reader's: they wait for the disk and for other processes."""
 STARVED_S: Final = 0.3
-"""A look that comes so much too late says that the process itself stood still, and nobody's fault is seen in it."""
+"""A look that comes so much too late says that the process itself stood still; that time is nobody's fault."""
 THREADS: Final = ("arthexis-journal", "arthexis-reader")
 
 
@@ -84,9 +84,8 @@ class Watchdog:
         while not self._over.wait(LOOK_S):
             now = time.monotonic()
             late, looked = now - looked - LOOK_S, now
-            if late > STARVED_S:
-                self._seen.clear()
-                continue
+            for seen in self._seen.values() if late > STARVED_S else ():
+                seen.since += late
             self._look(now)
 
     def _look(self, now: float) -> None:
@@ -113,6 +112,9 @@ class Watchdog:
     def _name(self, thread: int, seen: _Seen, place: Place, held_s: float) -> None:
         """Say who holds a thread; the first time it is counted too, once the loop turns."""
         first, seen.said_s = not seen.said_s, held_s
+        if first and not self._over.is_set():
+            hook = _hook(self._host.loop, place.plugin) if thread == self._loop_thread else LOOP
+            self._host.loop.call_soon_threadsafe(self._count, thread, seen, place, hook)
         what = "blocks the event loop" if thread == self._loop_thread else "holds a thread of the database"
         log.error(
             "plugin %s %s in %s for at least %.1f s; if it goes on: arthexis plugins disable %s",
@@ -123,9 +125,6 @@ class Watchdog:
             place.plugin.full_name,
             extra={"plugin": place.plugin.name},
         )
-        if first and not self._over.is_set():
-            hook = _hook(self._host.loop, place.plugin) if thread == self._loop_thread else LOOP
-            self._host.loop.call_soon_threadsafe(self._count, thread, seen, place, hook)
 
     def _count(self, thread: int, seen: _Seen, place: Place, hook: str) -> None:
         """On the loop, when it turns again."""
