@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("arthexis.watchdog")
 
 LOOK_S: Final = 0.1
+OTHERS_S: Final = 1.0
+"""How often the threads of the database are looked at."""
 BLOCKED_S: Final = 0.5
 """For so long the loop may stand still before a plugin is named for it."""
 HELD_S: Final = 5.0
@@ -80,25 +82,29 @@ class Watchdog:
         self._over.set()
 
     def _watch(self) -> None:
-        looked = time.monotonic()
+        looked = others = time.monotonic()
         while not self._over.wait(LOOK_S):
             now = time.monotonic()
             late, looked = now - looked - LOOK_S, now
             for seen in self._seen.values() if late > STARVED_S else ():
                 seen.since += late
-            self._look(now)
+            if now > self.turned + self._period_s:
+                self._judge(self._loop_thread, sys._current_frames(), BLOCKED_S, now)
+            elif self._seen:
+                self._seen.pop(self._loop_thread, None)
+            if now > others:
+                others = now + OTHERS_S
+                self._look_at_others(now)
 
-    def _look(self, now: float) -> None:
+    def _look_at_others(self, now: float) -> None:
         stacks = sys._current_frames()
-        self._judge(self._loop_thread, stacks, self.turned + self._period_s, BLOCKED_S, now)
         for thread in threading.enumerate():
             if thread.ident is not None and thread.name.startswith(THREADS):
-                self._judge(thread.ident, stacks, now, HELD_S, now)
+                self._judge(thread.ident, stacks, HELD_S, now)
 
-    def _judge(self, thread: int, stacks: Mapping[int, FrameType], free: float, patience_s: float, now: float) -> None:
-        """Look at one thread: is a plugin's frame on it that was there before? It stands still since ``free``."""
-        standing = thread != self._loop_thread or now > free
-        place = blamed(stacks.get(thread), self.owners) if standing else None
+    def _judge(self, thread: int, stacks: Mapping[int, FrameType], patience_s: float, now: float) -> None:
+        """Look at one thread: is a plugin's frame on it that was there before?"""
+        place = blamed(stacks.get(thread), self.owners)
         seen = self._seen.get(thread)
         if place is None:
             self._seen.pop(thread, None)
