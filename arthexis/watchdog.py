@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("arthexis.watchdog")
 
 LOOK_S: Final = 0.1
+OTHERS_S: Final = 1.0
+"""How often the threads of the database are looked at."""
 BLOCKED_S: Final = 0.5
 """For so long the loop may stand still before a plugin is named for it."""
 HELD_S: Final = 5.0
 """For so long one call may hold the journal's thread or a reader's: they wait for the disk and for other processes."""
 STARVED_S: Final = 0.3
-"""A look that comes so much too late says that the process itself stood still, and nobody's fault is seen in it."""
+"""A look that comes so much too late says that the process itself stood still; that time is nobody's fault."""
 THREADS: Final = ("arthexis-journal", "arthexis-reader")
 
 
@@ -80,26 +82,29 @@ class Watchdog:
         self._over.set()
 
     def _watch(self) -> None:
-        looked = time.monotonic()
+        looked = others = time.monotonic()
         while not self._over.wait(LOOK_S):
             now = time.monotonic()
             late, looked = now - looked - LOOK_S, now
-            if late > STARVED_S:
-                self._seen.clear()
-                continue
-            self._look(now)
+            for seen in self._seen.values() if late > STARVED_S else ():
+                seen.since += late
+            if now > self.turned + self._period_s:
+                self._judge(self._loop_thread, sys._current_frames(), BLOCKED_S, now)
+            elif self._seen:
+                self._seen.pop(self._loop_thread, None)
+            if now > others:
+                others = now + OTHERS_S
+                self._look_at_others(now)
 
-    def _look(self, now: float) -> None:
+    def _look_at_others(self, now: float) -> None:
         stacks = sys._current_frames()
-        self._judge(self._loop_thread, stacks, self.turned + self._period_s, BLOCKED_S, now)
         for thread in threading.enumerate():
             if thread.ident is not None and thread.name.startswith(THREADS):
-                self._judge(thread.ident, stacks, now, HELD_S, now)
+                self._judge(thread.ident, stacks, HELD_S, now)
 
-    def _judge(self, thread: int, stacks: Mapping[int, FrameType], free: float, patience_s: float, now: float) -> None:
-        """Look at one thread: is a plugin's frame on it that was there before? It stands still since ``free``."""
-        standing = thread != self._loop_thread or now > free
-        place = blamed(stacks.get(thread), self.owners) if standing else None
+    def _judge(self, thread: int, stacks: Mapping[int, FrameType], patience_s: float, now: float) -> None:
+        """Look at one thread: is a plugin's frame on it that was there before?"""
+        place = blamed(stacks.get(thread), self.owners)
         seen = self._seen.get(thread)
         if place is None:
             self._seen.pop(thread, None)
@@ -113,6 +118,9 @@ class Watchdog:
     def _name(self, thread: int, seen: _Seen, place: Place, held_s: float) -> None:
         """Say who holds a thread; the first time it is counted too, once the loop turns."""
         first, seen.said_s = not seen.said_s, held_s
+        if first and not self._over.is_set():
+            hook = _hook(self._host.loop, place.plugin) if thread == self._loop_thread else LOOP
+            self._host.loop.call_soon_threadsafe(self._count, thread, seen, place, hook)
         what = "blocks the event loop" if thread == self._loop_thread else "holds a thread of the database"
         log.error(
             "plugin %s %s in %s for at least %.1f s; if it goes on: arthexis plugins disable %s",
@@ -123,9 +131,6 @@ class Watchdog:
             place.plugin.full_name,
             extra={"plugin": place.plugin.name},
         )
-        if first and not self._over.is_set():
-            hook = _hook(self._host.loop, place.plugin) if thread == self._loop_thread else LOOP
-            self._host.loop.call_soon_threadsafe(self._count, thread, seen, place, hook)
 
     def _count(self, thread: int, seen: _Seen, place: Place, hook: str) -> None:
         """On the loop, when it turns again."""

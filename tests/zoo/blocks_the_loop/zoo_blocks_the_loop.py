@@ -1,10 +1,21 @@
-"""Keep the event loop from turning for a while, at every boot."""
+"""Keep the event loop from turning at every boot, until somebody says so."""
 
-import time
+import logging
+import threading
 
 from arthexis import hookimpl
+
+named = threading.Event()
+
+
+class Ear(logging.Handler):
+    def emit(self, record):
+        named.set()
+
+
+logging.getLogger("arthexis.watchdog").addHandler(Ear())
 
 
 @hookimpl
 async def on_booted(event):
-    time.sleep(1.3)
+    named.wait(20)
