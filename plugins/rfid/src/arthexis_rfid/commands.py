@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -127,14 +129,8 @@ def watch(reader: str | None, for_s: float | None) -> None:
     if node_url() is None:
         _run(local.watch(_settings(), reader, for_s, lambda scan: click.echo(_line(scan))))
         return
-    newest, left_s = _newest(), for_s
-    while left_s is None or left_s > 0:
-        wait_s = min(POLL_S, POLL_S if left_s is None else left_s)
-        found = _scans(newest, wait_s, reader)
-        for scan in found["items"]:
-            click.echo(_line(scan))
-        newest = found["newest"]
-        left_s = None if left_s is None else left_s - (wait_s if not found["items"] else 0.0)
+    for scan in _until(math.inf if for_s is None else for_s, reader):
+        click.echo(_line(scan))
 
 
 def _newest() -> int:
@@ -162,15 +158,16 @@ def scan(reader: str | None, for_s: float, as_json: bool) -> None:
 
 
 def _next_scan(reader: str | None, for_s: float) -> dict[str, Any] | None:
-    newest, left_s = _newest(), for_s
-    while left_s > 0:
+    return next((each for each in _until(for_s, reader) if each["change"] == "scanned"), None)
+
+
+def _until(for_s: float, reader: str | None) -> Iterator[dict[str, Any]]:
+    """What happens at the readers of the running node from now on, for so long."""
+    newest, end = _newest(), time.monotonic() + for_s
+    while (left_s := end - time.monotonic()) > 0:
         found = _scans(newest, min(POLL_S, left_s), reader)
-        come = next((each for each in found["items"] if each["change"] == "scanned"), None)
-        if come is not None:
-            return dict(come)
+        yield from found["items"]
         newest = found["newest"]
-        left_s -= 0.0 if found["items"] else POLL_S
-    return None
 
 
 @rfid.command()
