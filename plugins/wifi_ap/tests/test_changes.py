@@ -45,14 +45,6 @@ def gone(machine: Any, seconds: float = 20.0) -> None:
     machine.world.until(lambda: "arthexis" not in tables(machine))
 
 
-def test_what_nobody_confirms_is_put_back(away: Any) -> None:
-    applied(away, 5)
-    gone(away)
-    assert "nobody confirmed" in away.api("GET", "/wifi")["said"]
-    late = away.api("POST", "/wifi/confirm")
-    assert (late["status"], late["code"]) == (409, "refused")
-
-
 def test_a_second_change_waits_for_the_first_and_remove_ends_it(away: Any) -> None:
     applied(away, 30)
     assert "waits for its confirmation" in away.api("POST", "/wifi/apply", {})["detail"]
@@ -90,11 +82,14 @@ def test_a_change_that_cuts_the_administrator_off_is_put_back_at_once(office: An
     assert "10.50.0.1" in office.world.run("ip", "addr", "show", "lan0").stdout
 
 
-def test_a_change_that_is_put_back_brings_back_what_was_there_before(office: Any) -> None:
+def test_what_nobody_confirms_is_put_back_with_all_that_was_there_before(office: Any) -> None:
     applied(office, 5)
     assert "arthexis-wifi:lan0" in connections(office)
     gone(office)
     office.world.until(lambda: "office:lan0" in connections(office))
+    assert "nobody confirmed" in office.api("GET", "/wifi")["said"]
+    late = office.api("POST", "/wifi/confirm")
+    assert (late["status"], late["code"]) == (409, "refused")
 
 
 def test_a_node_that_dies_before_the_confirmation_leaves_no_network(away: Any) -> None:

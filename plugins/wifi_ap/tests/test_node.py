@@ -17,6 +17,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 from arthexis_wifi_ap import guests, installing, network_manager, tables
+from arthexis_wifi_ap.command import wifi
+from click.testing import CliRunner
 
 from arthexis import Invalid
 from arthexis.plugins.states import State
@@ -199,9 +201,11 @@ async def test_consents_of_one_minute_are_bounded(tmp_path: Path, double: Any) -
 
 
 def test_what_root_must_install_is_a_script_without_errors(tmp_path: Path) -> None:
-    text = installing.script("arthexis")
     script = tmp_path / "setup.sh"
-    script.write_text(text, "utf-8")
+    told = CliRunner().invoke(wifi, ["setup", "--to", str(script)])
+    assert f"sudo sh {script}" in told.output
+    text = script.read_text("utf-8")
+    assert CliRunner().invoke(wifi, ["setup"]).output == text
     subprocess.run(["sh", "-n", str(script)], check=True)
     assert "@USER@" not in text
     assert 'subject.user === "arthexis"' in text

@@ -65,7 +65,7 @@ CASES: dict[str, tuple[Snapshot, dict[str, Any], str]] = {
     "uplink-elsewhere": (PI, {"uplink": "wlan0", "interface": "eth0"}, "Connect wlan0"),
     "network-taken": (PI, {"address": "192.168.1.1/24"}, "a network that is free"),
     "no-dnsmasq": (with_(dnsmasq=False), {}, "apt install dnsmasq-base"),
-    "no-gatekeeper": (with_(gatekeeper="No such file"), {}, "arthexis wifi setup | sudo sh"),
+    "no-gatekeeper": (with_(gatekeeper="No such file"), {}, "arthexis wifi setup --to setup.sh"),
 }
 
 

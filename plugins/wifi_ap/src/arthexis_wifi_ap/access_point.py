@@ -22,7 +22,7 @@ from arthexis_wifi_ap.snapshot import Device, Snapshot
 
 CHANGED: Final = "wifi.changed"
 WATCH_S: Final = 1.0
-REST_S: Final = 10.0
+REST_S: Final = 5.0
 GLITCHES: Final = 3
 GRACE_S: Final = 5
 APPLYING_S: Final = 120

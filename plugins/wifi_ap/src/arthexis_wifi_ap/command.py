@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import click
 
-from arthexis import call_api, show
+from arthexis import Invalid, call_api, show
 
 PATH: Final = "/wifi"
 REFUSED: Final = 5
@@ -149,8 +150,17 @@ def consents(mac: str | None, limit: int, as_json: bool) -> None:
 @wifi.command()
 @click.option("--user", default="arthexis", show_default=True, help="The user that the node runs as.")
 @click.option("--undo", is_flag=True, help="Print what takes it away again.")
-def setup(user: str, undo: bool) -> None:
-    """Print a script that installs the part that needs root: arthexis wifi setup | sudo sh."""
+@click.option("--to", type=click.Path(dir_okay=False, path_type=Path), help="Write it into this file.")
+def setup(user: str, undo: bool, to: Path | None) -> None:
+    """Print a script that installs the part that needs root, to be read and then run by root."""
     from arthexis_wifi_ap import installing
 
-    click.echo(installing.undoing() if undo else installing.script(user), nl=False)
+    text = installing.undoing() if undo else installing.script(user)
+    if to is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        to.write_text(text, "utf-8")
+    except OSError as error:
+        raise Invalid(f"cannot be written: {error.strerror}", place=str(to), cure="Name another file") from None
+    click.echo(show.plain(f"Read {to}, then: sudo sh {to}"))

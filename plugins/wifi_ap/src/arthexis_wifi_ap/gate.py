@@ -14,7 +14,7 @@ from arthexis_wifi_ap.settings import Settings
 PATIENCE_S: Final = 15.0
 CLOSED: Final = "closed"
 UNKNOWN_GUEST: Final = "no such neighbour"
-CURE: Final = "Install or restart it: arthexis wifi setup | sudo sh"
+CURE: Final = "Install or restart it: arthexis wifi setup --to setup.sh, then sudo sh setup.sh"
 
 
 class NotAGuest(Unavailable):

@@ -50,7 +50,7 @@ class Failed(Unavailable):
         """Say what it said, and what helps against it."""
         cure = "See `journalctl -u NetworkManager`"
         if name in DENIED:
-            cure = "Let this node's user ask it: arthexis wifi setup | sudo sh"
+            cure = "Let this node's user ask it: arthexis wifi setup --to setup.sh, then sudo sh setup.sh"
         super().__init__(f"NetworkManager refuses: {said or name}", place="plugin wifi_ap", cure=cure)
         self.name = name
 

@@ -217,7 +217,7 @@ def _tool_problems(now: Snapshot, wanted: Settings, _: Device | None) -> Iterato
     if wanted.profile == "public" and now.gatekeeper:
         yield Problem(
             "no-gatekeeper", f"the part that runs as root does not answer: {now.gatekeeper}",
-            "Install it: arthexis wifi setup | sudo sh",
+            "Install it: arthexis wifi setup --to setup.sh, then sudo sh setup.sh",
         )  # fmt: skip
 
 
