@@ -38,6 +38,8 @@ from benchmarks.servers import hangs
 STATIONS: Final = 20
 PACE_S: Final = 0.1
 PHASE_S: Final = 5.0
+AGAIN_S: Final = 1.0
+"""An affected station acts once a second, so that it is its hanging that the others could notice, not its traffic."""
 SETTLE_S: Final = 1.0
 SECONDS: Final = 60.0
 QUICK_S: Final = 12.0
@@ -352,7 +354,9 @@ class Run:
     async def _affected(self, it: Affected, until: float) -> None:
         act, _ = HOOKS[it.hook]
         while time.perf_counter() < until:
+            began = time.perf_counter()
             self.figures.affected[it.hook].append(await act(it))
+            await asyncio.sleep(max(0.0, AGAIN_S - time.perf_counter() + began))
 
 
 def measure(hooks: Sequence[str], seconds: float) -> Figures:
