@@ -69,8 +69,8 @@ echo "== mypy"
 echo "== layers"
 "$bin/lint-imports" --no-cache >"$log" 2>&1 || { cat "$log"; exit 1; }
 echo "== pytest"
-# Two at a time, a file each: most tests wait for sockets, processes and disks.
-{ "$PYTHON" -m pytest -q -p no:cacheprovider -n 2 --dist loadfile --no-loadscope-reorder 2>&1 && : >"$log.passed"; } | tee "$log"
+# Three at a time, a file each: most tests wait for sockets, processes and disks.
+{ "$PYTHON" -m pytest -q -p no:cacheprovider -n 3 --dist loadfile --no-loadscope-reorder 2>&1 && : >"$log.passed"; } | tee "$log"
 [ -e "$log.passed" ] || exit 1 # the status of a pipe is tee's
 echo "== the tutorial, from nothing but its page and our wheels"
 "$PYTHON" -m tests.campaigns.from_nothing

@@ -17,7 +17,7 @@ async def test_a_job_that_is_put_runs_once_its_commit_is_made(host, clock):
     await host.host.journal.write(lambda db: host.host.jobs.put(db, "nightwatch.look", {"hours": 0.25}))
     file = host.host.home / "silent.json"
     async with asyncio.timeout(5):
-        while not file.exists():
+        while not file.exists() or not file.read_text("utf-8"):
             await asyncio.sleep(0.02)
     assert json.loads(file.read_text("utf-8")) == ["CP-1"]
 
