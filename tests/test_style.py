@@ -265,3 +265,9 @@ def test_nothing_is_left_to_be_done_in_a_comment() -> None:
         if SHRUGS.search(line)
     ]
     assert left == []
+
+
+def test_the_layers_name_every_plugin() -> None:
+    packages = {path.name for path in ROOT.glob("plugins/*/src/arthexis_*") if (path / "__init__.py").exists()}
+    text = (ROOT / ".importlinter").read_text("utf-8")
+    assert {name for name in packages if text.count(f"    {name}\n") != 3} == set()
