@@ -25,6 +25,9 @@ READY: Final = "ready"
 UNAVAILABLE: Final = "unavailable"
 STOPPED: Final = "stopped"
 STOP_S: Final = 3.0
+WORK_S: Final = 10.0
+"""What is done with a card is given up after so many seconds more than it may wait for one."""
+MOST_TOLD: Final = 200
 LONGEST_RETRY_S: Final = 60.0
 
 
@@ -49,7 +52,8 @@ class _Job:
 class Reader:
     """One reader: its driver, in which condition it is, and what is in its field.
 
-    ``tell(reader, change)`` and ``conditions(reader)`` are called in the node's loop.
+    ``tell(reader, change)``, ``conditions(reader)`` and ``faults(reader, error)`` are called in the node's loop; the
+    last gets what a driver or a work raised that neither is foreseen to raise.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Reader:
         retry_s: float,
         tell: Callable[[Reader, Change], None],
         conditions: Callable[[Reader], None],
+        faults: Callable[[Reader, BaseException], None] = lambda _reader, _error: None,
     ) -> None:
         """Know its settings; ``run`` must follow."""
         self.settings = settings
@@ -66,17 +71,30 @@ class Reader:
         self.condition = Condition()
         self.there: tuple[Sighting, ...] = ()
         self._presence = Presence(settings.gap_s, settings.held_s)
-        self._retry_s = retry_s
+        self._retry_s = self._pause_s = retry_s
         self._tell = tell
         self._conditions = conditions
+        self._faults = faults
         self._stopping = threading.Event()
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
 
     async def run(self) -> None:
-        """Watch until ``stop``; what goes wrong beyond readers that are gone is raised."""
+        """Watch until ``stop``. A fault is told, and then the reader is looked for again as if it had been gone."""
         self._loop = asyncio.get_running_loop()
+        missing: Unavailable | None = None
         with self._thread() as thread:
-            await self._loop.run_in_executor(thread, self._watch_on)
+            while not self._stopping.is_set():
+                watching = self._loop.run_in_executor(thread, self._watch_on, missing)
+                await asyncio.wait({watching})
+                error = watching.exception()
+                if error is not None:
+                    self._faults(self, error)
+                    problem = f"{type(error).__name__}: {error}"[:MOST_TOLD]
+                    missing = self._failed(problem, f"driver {self.settings.driver}")
+
+    def _failed(self, problem: str, place: str = "") -> Unavailable:
+        cure = "See the log, and run: arthexis plugins info rfid; it is tried again by itself"
+        return Unavailable(problem, place=place or f"reader {self.name}", cure=cure)
 
     @contextmanager
     def _thread(self) -> Iterator[ThreadPoolExecutor]:
@@ -93,21 +111,40 @@ class Reader:
 
     # ------------------------------------------------------------------ in the reader's thread
 
-    def _watch_on(self) -> None:
-        pause_s = self._retry_s
-        while not self._stopping.is_set():
-            try:
-                self._watch()
-                pause_s = self._retry_s
-            except Unavailable as missing:
-                if self.condition.state == READY:
-                    pause_s = self._retry_s
-                self._became(Condition(UNAVAILABLE, f"{missing.place}: {missing.problem}", missing.cure))
-                self._report(self._presence.clear())
-                self._wait(pause_s, missing)
-                pause_s = min(2 * pause_s, LONGEST_RETRY_S)
+    def _watch_on(self, missing: Unavailable | None) -> None:
+        """Watch until ``stop``, after a pause where something is missing."""
+        try:
+            while not self._stopping.is_set():
+                if missing is not None:
+                    self._gone(missing)
+                missing = self._watched()
+        finally:
+            if self._stopping.is_set():
+                self._close()
+
+    def _watched(self) -> Unavailable | None:
+        """Watch for as long as that goes; what is missing then."""
+        try:
+            self._watch()
+        except Unavailable as missing:
+            return missing
+        return None
+
+    def _gone(self, missing: Unavailable) -> None:
+        """Say that the reader is gone, and wait until it is time to look for it again."""
+        if self.condition.state == READY:
+            self._pause_s = self._retry_s
+        self._became(Condition(UNAVAILABLE, f"{missing.place}: {missing.problem}", missing.cure))
+        self._report(self._presence.clear())
+        self._wait(self._pause_s, missing)
+        self._pause_s = min(2 * self._pause_s, LONGEST_RETRY_S)
+
+    def _close(self) -> None:
         self._report(self._presence.clear())
         self._became(Condition(STOPPED))
+        self._refuse_closed()
+
+    def _refuse_closed(self) -> None:
         self._refuse(Unavailable("the reader is closed", place=f"reader {self.name}", cure="Start the node"))
 
     def _refuse(self, missing: Unavailable) -> None:
@@ -148,6 +185,7 @@ class Reader:
             self._jobs.put(job)
 
     def _do(self, job: _Job, card: Card) -> None:
+        """Do it and answer, whatever comes of it; what is no refusal ends the watch."""
         try:
             _answer(job, job.work(self.driver, card))
         except DomainError as error:
@@ -155,6 +193,8 @@ class Reader:
         except Unavailable as error:
             _answer(job, error=error)
             raise
+        finally:
+            _answer(job, error=self._failed("it failed at what it was to do with the card"))
 
     def _job(self) -> _Job | None:
         try:
@@ -181,7 +221,8 @@ class Reader:
     async def with_card(self, work: Callable[[Driver, Card], T], wait_s: float) -> T:
         """What ``work(driver, card)`` gives, run in the reader's thread with the one card that is or comes there.
 
-        Raises ``DomainError`` where none comes, or more than one, and ``Unavailable`` while the reader is gone.
+        Raises ``DomainError`` where none comes, or more than one, and ``Unavailable`` while the reader is gone, where
+        it fails at the work, or takes ``WORK_S`` longer than ``wait_s``.
         """
         if self.condition.state in {UNAVAILABLE, STOPPED}:
             raise Unavailable(
@@ -189,7 +230,13 @@ class Reader:
             )
         job = _Job(work, time.monotonic() + wait_s)
         self._jobs.put(job)
-        found: T = await asyncio.wrap_future(job.done)
+        if self.condition.state == STOPPED:
+            self._refuse_closed()  # its thread ended meanwhile, and looks at no job any more
+        try:
+            async with asyncio.timeout(wait_s + WORK_S):
+                found: T = await asyncio.wrap_future(job.done)
+        except TimeoutError:
+            raise self._failed(f"no answer within {wait_s + WORK_S:g} s") from None
         return found
 
     @property
@@ -205,7 +252,7 @@ def _answer(job: _Job, value: Any = None, *, error: Exception | None = None) -> 
         else:
             job.done.set_result(value)
     except InvalidStateError:
-        return  # who asked has gone
+        return  # it has been answered, or who asked has gone
 
 
 def _refused(problem: str, cure: str) -> DomainError:

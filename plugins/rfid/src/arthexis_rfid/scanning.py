@@ -117,7 +117,8 @@ class Scanning:
         self.ctx = ctx
         settings: Settings = ctx.config
         self.readers = {
-            each.name: Reader(each, settings.retry_s, self._changed, self._conditions) for each in settings.readers
+            each.name: Reader(each, settings.retry_s, self._changed, self._conditions, self._fault)
+            for each in settings.readers
         }
         self.scans: deque[Scan] = deque(maxlen=KEPT)
         self._modes: dict[str, Mode] = {}
@@ -179,6 +180,10 @@ class Scanning:
             self.ctx.log.info("reader %s is ready", reader.name)
         self._stand()
 
+    def _fault(self, reader: Reader, error: BaseException) -> None:
+        """Count what a driver was not to raise."""
+        self.ctx.host.contain.count(self.ctx.plugin, error, f"reader {reader.name}")
+
     async def _begin(self) -> None:
         """Say how the readers are once the plugin is at work; what was heard before that counted for nothing."""
         while not self.ctx.plugin.at_work:
@@ -229,6 +234,8 @@ class Scanning:
             return
         card, mode = change.seen, self.mode(reader)
         scan = await self.ctx.journal.write(self._stored(reader, card, change.kind, mode))
+        if self.ctx.plugin.ailing:
+            self.ctx.host.contain.worked(self.ctx.plugin, f"reader {reader.name}")
         if change.kind == SCANNED:
             scan = structs.replace(scan, said=await self._act(reader, scan, mode, card))
         self._number += 1
