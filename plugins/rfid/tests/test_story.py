@@ -106,7 +106,38 @@ async def test_a_card_that_may_be_two_tags_is_neither(desk: Any) -> None:
         for known in ("C3B2A104", "0077705923"):
             await at.node.ask("tags.add", id_tag=known)
         scan = await at.scan(UNKNOWN)
-        assert (scan["status"], scan["said"]) == ("Unknown", "it may be any of 0077705923, C3B2A104")
+        assert (scan["status"], scan["said"]) == ("Unknown", "it may be any of *5923, *A104")
+        assert scan["others"] == ["0077705923", "C3B2A104"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"known_as": ["reversed", "decimal"]}, "it may be any of *5923, *A104"),
+        (
+            {"on_scan": "release", "aliases": ["reversed", "decimal"]},
+            "released; known otherwise already, so no alias: reversed *A104, decimal *5923",
+        ),
+        ({"on_scan": "start", "station": "CP-9", "known_as": ["reversed"]}, "CP-9: "),
+    ],
+)
+async def test_no_whole_id_goes_to_the_log_or_to_people(
+    desk: Any, site: Any, caplog: pytest.LogCaptureFixture, settings: dict[str, Any], said: str
+) -> None:
+    caplog.set_level("INFO")
+    screen = site.add(NOTIFIER, "screen")
+    async with desk({"driver": "virtual", **settings}, plugins=(screen,)) as at:
+        for known in ("C3B2A104", "0077705923"):
+            await at.node.ask("tags.add", id_tag=known)
+        caplog.clear()
+        await at.scan(UNKNOWN)
+        told = __import__("screen").told[-1]
+    logged = "\n".join(record.getMessage() for record in caplog.records if record.name == "arthexis.plugins.rfid")
+    assert told.text.startswith(f"*B2C3 {said}")
+    assert said in logged
+    for whole in (UNKNOWN, "C3B2A104", "0077705923"):
+        assert whole not in logged
+        assert whole not in told.text
 
 
 async def test_a_uid_that_changes_each_time_is_flagged_and_never_let_in(desk: Any) -> None:

@@ -42,8 +42,8 @@ class Card:
 
     @property
     def masked(self) -> str:
-        """The id as others may see it: its last four characters."""
-        return f"*{self.id[-4:]}"
+        """The id as others may see it."""
+        return masked(self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,16 @@ class Misread:
 
 
 Sighting = Card | Misread
+
+
+def masked(text: str) -> str:
+    """An id as logs, displays and messages may hold it: its last four characters, where these are not all of it."""
+    return f"*{text[-4:]}" if len(text) > 4 else "*"
+
+
+def hidden(text: str, *ids: str) -> str:
+    """A text with these ids masked in it."""
+    return reduce(lambda said, found: said.replace(found, masked(found)), sorted(ids, key=len, reverse=True), text)
 
 
 def bcc(data: bytes) -> int:

@@ -81,7 +81,7 @@ def _told(reader: Reader, change: Change) -> dict[str, Any]:
         told = {"uid": seen.id, "technology": seen.technology, "random": seen.random, "said": ""}
     else:
         told = {"uid": seen.what, "technology": "", "random": False, "said": f"{seen.problem}. {seen.cure}"}
-    return {**told, "reader": reader.name, "change": change.kind, "id_tag": told["uid"], "status": ""}
+    return {**told, "reader": reader.name, "change": change.kind, "id_tag": told["uid"], "status": "", "others": ()}
 
 
 async def watch(

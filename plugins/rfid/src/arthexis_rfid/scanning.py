@@ -28,7 +28,7 @@ from arthexis import (
     tags,
 )
 from arthexis_rfid import cards
-from arthexis_rfid.cards import Card, Misread
+from arthexis_rfid.cards import Card, Misread, hidden, masked
 from arthexis_rfid.presence import SCANNED, Change
 from arthexis_rfid.readers import READY, UNAVAILABLE, Reader, stopped
 from arthexis_rfid.settings import Does, Settings
@@ -46,7 +46,8 @@ class Scan(Struct, kw_only=True, frozen=True):
     """Something that happened at a reader: a card came (``scanned``), stays (``held``) or went (``removed``).
 
     ``id_tag`` is the tag that the card is known as, else its UID; ``status`` what the table of tags says of it, or
-    Unknown. ``said`` is what came of it, in a few words.
+    Unknown. ``said`` is what came of it, in a few words, with ids masked: it goes to the log, displays and messages.
+    ``others`` are in full the ids that it speaks of: the tags that the card may be, or the forms known otherwise.
     """
 
     number: int
@@ -58,6 +59,7 @@ class Scan(Struct, kw_only=True, frozen=True):
     technology: str
     random: bool
     said: str
+    others: tuple[str, ...]
     at: datetime
 
 
@@ -73,11 +75,12 @@ class Mode:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the table of tags knows of a card, and what was done about it in the same commit."""
+    """What the table of tags knows of a card, and what was done about it in the same commit (as in ``Scan``)."""
 
     id_tag: str
     status: str
     said: str = ""
+    others: tuple[str, ...] = ()
 
 
 def look_up(db: Connection, card: Card, forms: Iterable[Any], at: datetime) -> Found:
@@ -87,7 +90,8 @@ def look_up(db: Connection, card: Card, forms: Iterable[Any], at: datetime) -> F
         return exact
     others = {found.id_tag: found for text in cards.forms(card, [*forms]).values() if (found := _tag(db, text, at))}
     if len(others) > 1:
-        return Found(card.id, UNKNOWN, f"it may be any of {', '.join(sorted(others))}")
+        names = tuple(sorted(others))
+        return Found(card.id, UNKNOWN, f"it may be any of {', '.join(map(masked, names))}", names)
     return next(iter(others.values()), Found(card.id, UNKNOWN))
 
 
@@ -99,14 +103,15 @@ def _tag(db: Connection, text: str, at: datetime) -> Found | None:
 def release(db: Connection, card: Card, forms: Iterable[Any], at: datetime, note: str) -> Found:
     """Let an unknown card in, with the aliases of these forms that are free."""
     tags.add(db, card.id, at, note=note)
-    taken = []
+    taken: dict[str, str] = {}
     for name, alias in cards.forms(card, [*forms]).items():
         try:
             tags.add_alias(db, card.id, alias)
         except DomainError:
-            taken.append(f"{name} {alias}")
-    said = f"released; known otherwise already, so no alias: {', '.join(taken)}" if taken else "released"
-    return Found(card.id, "Accepted", said)
+            taken[name] = alias
+    told = ", ".join(f"{name} {masked(alias)}" for name, alias in taken.items())
+    said = f"released; known otherwise already, so no alias: {told}" if taken else "released"
+    return Found(card.id, "Accepted", said, tuple(taken.values()))
 
 
 class Scanning:
@@ -260,7 +265,7 @@ class Scanning:
                 "random": card.random,
             }
             db.event(f"tag.{kind}", None, data)
-            return Scan(number=0, change=kind, said=found.said, at=at, **data)
+            return Scan(number=0, change=kind, said=found.said, others=found.others, at=at, **data)
 
         return store
 
@@ -294,8 +299,9 @@ class Scanning:
         try:
             await self.ctx.host.operations.send(mode.station, START, payload, wish)
         except ArthexisError as error:
-            self.ctx.log.warning("reader %s: %s is not told to start: %s", reader.name, mode.station, error)
-            return f"{mode.station}: {error.problem}"
+            told = hidden(str(error), scan.uid, scan.id_tag)
+            self.ctx.log.warning("reader %s: %s is not told to start: %s", reader.name, mode.station, told)
+            return hidden(f"{mode.station}: {error.problem}", scan.uid, scan.id_tag)
         return f"starts {mode.station}"
 
     async def _tell(self, reader: Reader, title: str, text: str) -> None:
