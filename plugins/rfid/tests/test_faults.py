@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
-from arthexis_rfid import readers
+from arthexis_rfid import readers, scanning
 from arthexis_rfid.blocks import Blocks
 from arthexis_rfid.cards import Card, Sighting
 from arthexis_rfid.drivers.virtual import Virtual
@@ -155,3 +155,21 @@ async def test_a_node_counts_the_fault_and_scans_on(desk: Any, monkeypatch: pyte
             ("reader desk", "ValueError: a line that nobody can read")
         ]
         at.node.host.contain.faults.clear()
+
+
+async def test_scans_that_are_lost_are_told_of_once_in_a_while(
+    desk: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(scanning, "MOST_WAITING", 1)
+    monkeypatch.setattr(Virtual, "_waited", crowd(500))
+    async with desk() as at:
+        await at.is_("ready")
+        await until(lambda: "scans are lost" in caplog.text)
+        await at.next_scan(0)
+    assert caplog.text.count("lost") == 1
+
+
+def crowd(size: int) -> Any:
+    """What a reader sees when so many cards are in its field at once."""
+    cards = [Card(f"{0x04000000 + number:08X}") for number in range(size)]
+    return lambda _: cards

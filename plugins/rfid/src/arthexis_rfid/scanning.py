@@ -38,7 +38,8 @@ KEPT: Final = 200
 MOST_WAITING: Final = 1_000
 SHOWN_S: Final = 10.0
 STANDING_S: Final = 0.05
-MISREAD_S: Final = 10.0
+LATELY_S: Final = 10.0
+"""What may be wrong with every scan is told of at most so often."""
 START: Final = "RemoteStartTransaction"
 
 
@@ -127,7 +128,7 @@ class Scanning:
         }
         self.scans: deque[Scan] = deque(maxlen=KEPT)
         self._modes: dict[str, Mode] = {}
-        self._misread: dict[str, float] = {}
+        self._said: dict[tuple[str, str], float] = {}
         self._waiting: asyncio.Queue[tuple[Reader, Change]] = asyncio.Queue(MOST_WAITING)
         self._news = asyncio.Condition()
         self._number = 0
@@ -208,19 +209,19 @@ class Scanning:
     # ------------------------------------------------------------------ scans
 
     def _changed(self, reader: Reader, change: Change) -> None:
-        if isinstance(change.seen, Misread) and (change.kind != SCANNED or self._said_lately(reader)):
+        if isinstance(change.seen, Misread) and (change.kind != SCANNED or self._said_lately(reader, "misread")):
             return
-        if self._waiting.full():
-            self.ctx.log.warning("reader %s is faster than the node; a scan is lost", reader.name)
-        else:
+        if not self._waiting.full():
             self._waiting.put_nowait((reader, change))
+        elif not self._said_lately(reader, "lost"):
+            self.ctx.log.warning("reader %s is faster than the node; scans are lost", reader.name)
 
-    def _said_lately(self, reader: Reader) -> bool:
-        """Whether something misread was told of just now: a line full of noise tells of it once in a while."""
+    def _said_lately(self, reader: Reader, what: str) -> bool:
+        """Whether this was told of a reader just now: a line full of noise tells of it once in a while."""
         now = self.ctx.clock.monotonic()
-        lately = now - self._misread.get(reader.name, -MISREAD_S) < MISREAD_S
+        lately = now - self._said.get((reader.name, what), -LATELY_S) < LATELY_S
         if not lately:
-            self._misread[reader.name] = now
+            self._said[reader.name, what] = now
         return lately
 
     async def _follow(self) -> None:
@@ -229,7 +230,9 @@ class Scanning:
             try:
                 await self._take(reader, change)
             except ArthexisError as error:
-                self.ctx.log.warning("reader %s: a scan is lost: %s", reader.name, error)
+                if not self._said_lately(reader, "not taken"):
+                    told = hidden(str(error), change.seen.id) if isinstance(change.seen, Card) else str(error)
+                    self.ctx.log.warning("reader %s: scans are lost: %s", reader.name, told)
 
     async def _take(self, reader: Reader, change: Change) -> None:
         if isinstance(change.seen, Misread):
