@@ -16,7 +16,7 @@ import pytest
 from aiohttp import ClientSession
 from arthexis_lcd import board
 
-from arthexis import Notification, Notifier
+from arthexis import Notification, Notifier, Unavailable
 from arthexis.testing import FrozenClock, Node, Wire, node, wire
 
 PLUGINS = ("arthexis-ocpp16:*", "arthexis-lcd:*")
@@ -261,3 +261,41 @@ async def test_the_thread_ends_with_the_node(tmp_path: Path) -> None:
     async with on(tmp_path, bus="virtual"):
         assert "arthexis-lcd" in {thread.name for thread in threading.enumerate()}
     assert "arthexis-lcd" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_a_start_that_is_given_up_lets_the_bus_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(board.Board, "_read_if_possible", never)
+    config = {"node": {"plugin_timeout_s": 0.5}, "plugins": {"lcd": {"bus": "virtual"}}}
+    async with node(tmp_path, plugins=PLUGINS, config=config) as running:
+        assert "no start within 0.5 s" in running.plugin("lcd").reason
+        running.excuse("lcd")
+        async with asyncio.timeout(5):
+            while "arthexis-lcd" in {thread.name for thread in threading.enumerate()}:
+                await asyncio.sleep(0.02)
+
+
+async def test_a_bus_that_hangs_is_not_opened_a_second_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs, tries = threading.Event(), []
+
+    def connect(_: Any) -> Any:
+        tries.append(threading.current_thread())
+        hangs.wait(30)
+        raise Unavailable("nothing answers")
+
+    monkeypatch.setattr(board.Board, "_connect", connect)
+    monkeypatch.setattr(board, "FIRST_LOOK_S", 0.1)
+    monkeypatch.setattr(board, "FAREWELL_S", 0.1)
+    async with on(tmp_path, bus="virtual") as running:
+        ctx = running.host.context(running.plugin("lcd"))
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="the bus hangs"):
+                await board.Board(ctx).open()
+        assert len(tries) == 1
+        hangs.set()
+        with pytest.raises(Unavailable, match="nothing answers"):
+            await board.Board(ctx).open()
+    for thread in tries:
+        thread.join(5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -89,6 +90,22 @@ def test_what_is_unplugged_is_said_and_drawn_anew_when_it_is_back(display: Slow,
     until(lambda: reads(display, "Příliš", "kůň"))
     until(lambda: at_work.look is not None and at_work.look.trouble is None)
     assert [line.rstrip() for line in at_work.look.lines] == ["Příliš", "kůň"]  # type: ignore[union-attr]
+
+
+def test_a_bus_that_cannot_be_closed_is_looked_for_again(
+    display: Slow, at_work: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close() -> None:
+        raise OSError(errno.ENODEV, "No such device")
+
+    monkeypatch.setattr(display, "close", close)
+    at_work.show(Frame(["Hello"]))
+    until(lambda: reads(display, "Hello"))
+    display.unplug()
+    until(lambda: at_work.look is not None and at_work.look.trouble is not None)
+    display.plug()
+    until(lambda: reads(display, "Hello"))
+    assert at_work.alive
 
 
 def test_a_garbled_display_is_written_anew_after_a_while(

@@ -93,19 +93,34 @@ class Board:
 
     async def open(self) -> None:
         """Find the display; raises ``Unavailable`` where it is not there, or the bus hangs."""
-        host = self.ctx.host
-        before = _hung.get(host)
-        if before is not None and before.alive and (look := before.look) is not None and look.trouble is not None:
-            raise look.trouble
+        await self._after(_hung.get(self.ctx.host))
         self._worker.start()
-        look = await self._first_look()
-        if look.trouble is not None:
-            self._worker.leave(None)
-            _hung[host] = self._worker
-            raise look.trouble
-        await self._read_if_possible()
-        _boards[host] = self
+        opened = False
+        try:
+            look = await self._first_look()
+            if look.trouble is not None:
+                raise look.trouble
+            await self._read_if_possible()
+            opened = True
+        finally:
+            if not opened:  # also where the node gives it up
+                self._worker.leave(None)
+                _hung[self.ctx.host] = self._worker
+        _boards[self.ctx.host] = self
         self.ctx.spawn(self._run(), "the display")
+
+    async def _after(self, before: Worker | None) -> None:
+        """Wait for the thread of an earlier try to let the bus go; raises ``Unavailable`` while it does not."""
+        if before is not None and not await self._ends(before):
+            look = before.look or Look()
+            raise look.trouble or before.hanging
+
+    async def _ends(self, worker: Worker) -> bool:
+        """Wait a moment for a thread to end; whether it has."""
+        until = time.monotonic() + FAREWELL_S
+        while worker.alive and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        return not worker.alive
 
     async def _first_look(self) -> Look:
         until = time.monotonic() + FIRST_LOOK_S
@@ -119,10 +134,7 @@ class Board:
         _boards.pop(self.ctx.host, None)
         farewell = charset.legible(self.settings.goodbye, self.settings.rom).center(self.size.columns)
         self._worker.leave(Frame([farewell], light=self.settings.backlight))
-        until = time.monotonic() + FAREWELL_S
-        while self._worker.alive and time.monotonic() < until:
-            await asyncio.sleep(0.01)
-        if self._worker.alive:
+        if not await self._ends(self._worker):
             _hung[self.ctx.host] = self._worker
 
     async def _run(self) -> None:

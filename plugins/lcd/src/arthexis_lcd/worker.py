@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -125,7 +126,8 @@ class Worker:
         except OSError as error:
             return i2c.failed(self._place, error)
         finally:
-            self._timed(bus.close)
+            with suppress(OSError):  # one that was unplugged may say so again
+                self._timed(bus.close)
         return None
 
     def _draw_on(self, display: Display) -> None:
