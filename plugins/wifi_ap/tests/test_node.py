@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import pytest_asyncio
 from aiohttp import ClientSession
 from arthexis_wifi_ap import guests, installing, network_manager, tables
 from arthexis_wifi_ap.command import wifi
+from arthexis_wifi_ap.gate import Gate
 from click.testing import CliRunner
 
 from arthexis import Invalid
@@ -198,6 +201,104 @@ async def test_consents_of_one_minute_are_bounded(tmp_path: Path, double: Any) -
 
         assert await host.host.journal.write(many) == 7
         assert await host.host.database.read(lambda db: tables.lately(db, at + timedelta(minutes=1))) == 0
+
+
+class Gatekeeper:
+    """The gatekeeper's socket with one guest behind it, of a test: the kernel's part is tried in test_gatekeeper."""
+
+    mac = "02:00:00:00:00:07"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.leases: dict[str, int] = {}
+        self.meanwhile: Callable[[], Awaitable[Any]] | None = None
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = json.loads(await reader.readline())
+        if asked["do"] == "admit":
+            self.leases[self.mac] = asked["seconds"]
+            meanwhile, self.meanwhile = self.meanwhile, None
+            if meanwhile is not None:
+                await meanwhile()
+        was = asked["do"] == "revoke" and self.leases.pop(asked["mac"], 0) > 0
+        told = {"ok": True, "mac": self.mac, "seconds": self.leases.get(self.mac, 0), "was_admitted": was}
+        writer.write(json.dumps(told).encode())
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest_asyncio.fixture
+async def gatekeeper(tmp_path: Path) -> AsyncIterator[Gatekeeper]:
+    """A gatekeeper that listens."""
+    found = Gatekeeper(tmp_path / "gate.sock")
+    async with await asyncio.start_unix_server(found.answer, str(found.path)):
+        yield found
+
+
+@asynccontextmanager
+async def cafe_of(tmp_path: Path, gatekeeper: Gatekeeper, **more: Any) -> AsyncIterator[tuple[Node, guests.Guests]]:
+    settings = {"plugins": {"wifi_ap": {"gatekeeper": str(gatekeeper.path), **more}}}
+    async with node(tmp_path / "node", plugins=[PLUGIN], config=settings) as host:
+        ctx = host.host.context(host.plugin("wifi_ap"))
+        yield host, guests.Guests(ctx, Gate(ctx.config))
+
+
+def token_of(found: guests.Guests, mac: str = Gatekeeper.mac, language: str = "en") -> str:
+    return found.token(mac, found.shown[language]["digest"])
+
+
+async def test_an_operator_s_word_bars_a_guest_who_has_left(
+    tmp_path: Path, double: Any, gatekeeper: Gatekeeper
+) -> None:
+    async with cafe_of(tmp_path, gatekeeper) as (_, found):
+        await found.consent("lan0", "10.42.7.9", token_of(found))
+        await found.leave("lan0", "10.42.7.9", token_of(found))
+        assert await found.revoke(gatekeeper.mac) is True
+        with pytest.raises(guests.Barred):
+            await found.consent("lan0", "10.42.7.9", token_of(found))
+        assert gatekeeper.leases == {}
+        assert await found.revoke("02:00:00:00:00:08") is False, "who has no consent that runs is not kept out"
+
+
+async def test_a_guest_who_is_revoked_while_it_is_let_in_is_out(
+    tmp_path: Path, double: Any, gatekeeper: Gatekeeper
+) -> None:
+    async with cafe_of(tmp_path, gatekeeper) as (_, found):
+
+        async def late() -> None:
+            await found.revoke(gatekeeper.mac)
+            gatekeeper.leases[gatekeeper.mac] = 60
+
+        gatekeeper.meanwhile = late
+        with pytest.raises(guests.Barred):
+            await found.consent("lan0", "10.42.7.9", token_of(found))
+        assert gatekeeper.leases == {}
+
+
+async def test_a_guest_who_is_in_already_goes_on_with_its_consent_and_keeps_nobody_waiting(
+    tmp_path: Path, double: Any, gatekeeper: Gatekeeper
+) -> None:
+    async with cafe_of(tmp_path, gatekeeper, consents_a_minute=2) as (host, found):
+        first = await found.consent("lan0", "10.42.7.9", token_of(found))
+        for _ in range(4):
+            last = await found.consent("lan0", "10.42.7.9", token_of(found))
+        (kept,) = await host.host.database.read(tables.latest)
+        assert kept["until"] == last >= first
+        gatekeeper.mac = "02:00:00:00:00:08"
+        await found.consent("lan0", "10.42.7.10", token_of(found, gatekeeper.mac))
+
+
+async def test_a_guest_who_comes_and_goes_keeps_nobody_waiting_but_itself(
+    tmp_path: Path, double: Any, gatekeeper: Gatekeeper
+) -> None:
+    async with cafe_of(tmp_path, gatekeeper, consents_a_minute=2) as (_, found):
+        for _ in range(guests.MOST_OF_DEVICE):
+            await found.consent("lan0", "10.42.7.9", token_of(found))
+            await found.leave("lan0", "10.42.7.9", token_of(found))
+        with pytest.raises(guests.Busy):
+            await found.consent("lan0", "10.42.7.9", token_of(found))
+        gatekeeper.mac = "02:00:00:00:00:08"
+        await found.consent("lan0", "10.42.7.10", token_of(found, gatekeeper.mac))
 
 
 def test_what_root_must_install_is_a_script_without_errors(tmp_path: Path) -> None:

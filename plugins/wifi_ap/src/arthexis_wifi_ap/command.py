@@ -116,13 +116,15 @@ def clients(as_json: bool) -> None:
 @click.argument("mac")
 @show.json_option
 def revoke(mac: str, as_json: bool) -> None:
-    """End the access of a device (its MAC address) at once; it stays out until its time would have been over."""
+    """End the access of a device (its MAC address) at once; it stays out until its consent's time would be over."""
     found = call_api("DELETE", f"{PATH}/clients/{quote(mac, safe='')}")
     if as_json:
         show.as_json(found)
     else:
         click.echo(
-            f"{found['mac']} is let through no longer." if found["revoked"] else f"{found['mac']} was not let in."
+            f"{found['mac']} is let through no longer."
+            if found["revoked"]
+            else f"{found['mac']} was not let in, and has no consent whose time runs, so it is not kept out."
         )
 
 

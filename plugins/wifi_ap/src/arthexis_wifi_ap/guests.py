@@ -21,6 +21,7 @@ KEY_FILE: Final = "wifi_ap.key"
 KEY_BYTES: Final = 32
 DEVICE_LETTERS: Final = 32
 TOKEN_MINUTES: Final = 60
+MOST_OF_DEVICE: Final = 20
 NEIGHBOURS: Final = Path("/proc/net/arp")
 COMPLETE: Final = 0x2
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}").fullmatch
@@ -109,6 +110,7 @@ class Guests:
         until = at + timedelta(seconds=seconds)
         await self._ctx.journal.write(lambda db: self._keep(db, self.device(mac), shown, at, until))
         admitted = await self._gate.admit(interface, address, seconds)
+        await self._still_welcome(admitted)
         if admitted != mac:
             await self._gate.revoke(admitted)
             raise Stale("the device changed its address meanwhile", place="portal", cure="Load the page again")
@@ -116,26 +118,47 @@ class Guests:
 
     def _keep(self, db: Connection, device: str, shown: dict[str, str], at: datetime, until: datetime) -> None:
         if tables.is_barred(db, device, at):
-            raise Barred("an operator ended this device's access", place="portal", cure="Ask the operator")
-        if tables.lately(db, at) >= self._wanted.consents_a_minute:
+            raise _barred()
+        if tables.extend(db, device, shown["digest"], at, until):
+            return
+        many = tables.lately(db, at) >= self._wanted.consents_a_minute
+        if many or tables.lately_of(db, device, at) >= MOST_OF_DEVICE:
             raise Busy("too many people at this moment", place="portal", cure="Try again in a minute")
         tables.keep(db, device, shown, at, until)
+
+    async def _still_welcome(self, mac: str) -> None:
+        """Let a device in no further that an operator revoked while it was being let in; raises ``Barred``."""
+        at, device = self._ctx.clock.now(), self.device(mac)
+        if await self._ctx.host.database.read(lambda db: tables.is_barred(db, device, at)):
+            await self._gate.revoke(mac)
+            raise _barred()
 
     async def leave(self, interface: str, address: str, token: str) -> None:
         """End a guest's own access; raises ``Stale``."""
         mac, _ = await self._gate.who(interface, address)
         self.agreed(mac, token)
-        await self._end(mac, tables.LEFT)
+        at, device = self._ctx.clock.now(), self.device(mac)
+        await self._ctx.journal.write(lambda db: tables.end(db, device, tables.LEFT, at))
+        await self._gate.revoke(mac)
 
     async def revoke(self, mac: str) -> bool:
-        """End a device's access at once; it stays out until its time would have been over. Whether it had any."""
-        return await self._end(mac, tables.REVOKED)
+        """End a device's access at once, and keep it out until the time of its consent would have been over.
 
-    async def _end(self, mac: str, by: str) -> bool:
-        was = await self._gate.revoke(mac)
-        at = self._ctx.clock.now()
-        ended = await self._ctx.journal.write(lambda db: tables.end(db, self.device(mac), by, at))
-        return was or bool(ended)
+        Whether it was let through or is kept out now: a device without a consent that runs is not kept out. This is
+        written before the gate is told, so that a consent which is under way finds it, or is undone by it.
+        """
+        at, device = self._ctx.clock.now(), self.device(mac)
+
+        def write(db: Connection) -> bool:
+            tables.end(db, device, tables.REVOKED, at)
+            return tables.is_barred(db, device, at)
+
+        barred = await self._ctx.journal.write(write)
+        return await self._gate.revoke(mac) or barred
+
+
+def _barred() -> Barred:
+    return Barred("an operator ended this device's access", place="portal", cure="Ask the operator")
 
 
 def _shown(language: str, text: str) -> dict[str, str]:

@@ -185,7 +185,7 @@ ROUTES: Final = (
         revoke,
         "operator",
         "End a device's access at once",
-        "It stays out until its time would have been over.",
+        "With a consent whose time runs, left or not, it stays out until that is over; without one it may consent.",
         params=OfClient,
         answer=dict[str, Any],
         topic=_W,

@@ -47,9 +47,21 @@ def is_barred(db: Connection, device: str, at: datetime) -> bool:
 
 
 def lately(db: Connection, at: datetime) -> int:
-    """How many consents came within the last minute."""
-    recent = sa.select(sa.func.count()).select_from(consent).where(_c.at > at - MINUTE)
+    """How many devices consented within the last minute."""
+    recent = sa.select(sa.func.count(_c.device.distinct())).where(_c.at > at - MINUTE)
     return int(db.core.execute(recent).scalar_one())
+
+
+def lately_of(db: Connection, device: str, at: datetime) -> int:
+    """How many consents of this one device came within the last minute."""
+    recent = sa.select(sa.func.count()).where(_c.device == device, _c.at > at - MINUTE)
+    return int(db.core.execute(recent).scalar_one())
+
+
+def extend(db: Connection, device: str, digest: str, at: datetime, until: datetime) -> bool:
+    """Let a consent to this text that still runs run until then; False where none runs."""
+    running = sa.update(consent).where(_c.device == device, _c.digest == digest, _c.until > at, _c.ended_at.is_(None))
+    return bool(db.core.execute(running.values(until=until)).rowcount)
 
 
 def keep(db: Connection, device: str, shown: dict[str, str], at: datetime, until: datetime) -> int:
@@ -62,8 +74,12 @@ def keep(db: Connection, device: str, shown: dict[str, str], at: datetime, until
 
 
 def end(db: Connection, device: str, by: str, at: datetime) -> int:
-    """Note that a device's access ended before its time; how many consents that was about."""
-    running = sa.update(consent).where(_c.device == device, _c.until > at, _c.ended_at.is_(None))
+    """Note that a device's access ended before its time; how many consents that was about.
+
+    An operator's word stands above the guest's own: who has left is barred by ``REVOKED`` all the same.
+    """
+    open_to = sa.or_(_c.ended_at.is_(None), _c.ended_by == LEFT) if by == REVOKED else _c.ended_at.is_(None)
+    running = sa.update(consent).where(_c.device == device, _c.until > at, open_to)
     return int(db.core.execute(running.values(ended_at=at, ended_by=by)).rowcount)
 
 
