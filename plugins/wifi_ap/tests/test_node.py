@@ -18,12 +18,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
-from arthexis_wifi_ap import guests, installing, network_manager, tables
+from arthexis_wifi_ap import access_point, guests, installing, network_manager, tables
+from arthexis_wifi_ap.access_point import AccessPoint
 from arthexis_wifi_ap.command import wifi
 from arthexis_wifi_ap.gate import Gate
 from click.testing import CliRunner
 
-from arthexis import Invalid
+from arthexis import DomainError, Invalid
 from arthexis.plugins.states import State
 from arthexis.testing import FrozenClock, Node, node
 
@@ -122,16 +123,28 @@ async def double(bus: str) -> AsyncIterator[Any]:
     class Double:
         radio_on = True
         capabilities = 0x40
+        ours = False
+        half_formed = False
+
+        def __init__(self) -> None:
+            self.asked: list[str] = []
 
         def objects(self) -> dict[str, Any]:
             cable = {"Interface": Variant("s", "eth0"), "DeviceType": Variant("u", 1), "State": Variant("u", 100)}
             radio = {"Interface": Variant("s", "wlan0"), "DeviceType": Variant("u", 2), "State": Variant("u", 30)}
+            spare = {"Interface": Variant("s", "eth1"), "DeviceType": Variant("u", 1), "State": Variant("u", 30)}
+            spare |= {"Ip4Config": Variant("o", "/i/3")}
+            address = {"address": Variant("s", "10.9.9.1")}
+            if not self.half_formed:
+                address["prefix"] = Variant("u", 24)
             able = {"WirelessCapabilities": Variant("u", self.capabilities)}
             main = {"WirelessEnabled": Variant("b", self.radio_on), "PrimaryConnection": Variant("o", "/a/1")}
             return {
                 root: {name: main},
                 "/a/1": {f"{name}.Connection.Active": {"Devices": Variant("ao", ["/d/1"])}},
                 "/d/1": {f"{name}.Device": {**cable, "Managed": Variant("b", True)}},
+                "/d/3": {f"{name}.Device": {**spare, "Managed": Variant("b", True)}},
+                "/i/3": {f"{name}.IP4Config": {"AddressData": Variant("aa{sv}", [address])}},
                 "/d/2": {
                     f"{name}.Device": {**radio, "Managed": Variant("b", True)},
                     f"{name}.Device.Wireless": able,
@@ -143,7 +156,29 @@ async def double(bus: str) -> AsyncIterator[Any]:
                 return None
             if message.member == "GetManagedObjects":
                 return Message.new_method_return(message, "a{oa{sa{sv}}}", [self.objects()])
-            return Message.new_error(message, f"{name}.Settings.InvalidConnection", "there is none")
+            self.asked.append(message.member)
+            return self.changed(message)
+
+        def changed(self, message: Message) -> Message:
+            """Ours is there after AddConnection2, and gone after a rollback or Delete."""
+            connection = {"autoconnect": Variant("b", False), "interface-name": Variant("s", "eth1")}
+            told: dict[str, tuple[str, list[Any]]] = {
+                "CheckpointCreate": ("o", ["/c/1"]),
+                "AddConnection2": ("oa{sv}", ["/s/1", {}]),
+                "ActivateConnection": ("o", ["/a/2"]),
+                "Get": ("v", [Variant("u", 2)]),
+                "CheckpointAdjustRollbackTimeout": ("", []),
+                "CheckpointDestroy": ("", []),
+                "CheckpointRollback": ("a{su}", [{}]),
+                "Delete": ("", []),
+                **({"GetConnectionByUuid": ("o", ["/s/1"])} if self.ours else {}),
+                **({"GetSettings": ("a{sa{sv}}", [{"connection": connection}])} if self.ours else {}),
+            }
+            if message.member not in told:
+                return Message.new_error(message, f"{name}.Settings.InvalidConnection", "there is none")
+            if message.member in {"AddConnection2", "CheckpointRollback", "Delete"}:
+                self.ours = message.member == "AddConnection2"
+            return Message.new_method_return(message, *told[message.member])
 
     found = Double()
     server = await MessageBus(bus_type=BusType.SYSTEM).connect()
@@ -170,6 +205,67 @@ async def test_a_plan_over_dbus_names_what_the_radio_lacks(tmp_path: Path, doubl
             assert "arthexis wifi setup" in (await refused.json())["cure"]
             wrong = await session.post(f"{host.url}/api/v1/wifi/apply", json={"admin": "not an address"})
             assert wrong.status == 400
+
+
+CABLE = {"profile": "router", "interface": "eth1", "uplink": "none"}
+
+
+async def answer_of(host: Node, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
+    async with ClientSession() as session, session.request(method, f"{host.url}/api/v1{path}", json=body) as answer:
+        return answer.status, dict(await answer.json())
+
+
+@pytest.fixture
+def dnsmasq(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is installed, which is all that a plan asks of it."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/dnsmasq").touch(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+
+
+async def test_whatever_goes_wrong_while_it_applies_is_put_back(tmp_path: Path, double: Any, dnsmasq: None) -> None:
+    settings = {"plugins": {"wifi_ap": {**CABLE, "gatekeeper": str(tmp_path / "none")}}}
+    async with node(tmp_path / "node", plugins=[PLUGIN], config=settings) as host:
+        answered = double.changed
+        double.changed = lambda message: (
+            setattr(double, "half_formed", message.member == "ActivateConnection" or double.half_formed)
+            or answered(message)
+        )
+        status, told = await answer_of(host, "POST", "/wifi/apply", {})
+        assert "ActivateConnection" in double.asked, told
+        assert status >= 500, "an address without its prefix was not foreseen"
+        assert [(name, type(error)) for name, error in host.faults()] == [("wifi_ap", KeyError)]
+        assert "CheckpointRollback" in double.asked
+        assert not double.ours
+
+
+async def test_how_it_is_can_be_asked_while_the_gatekeeper_is_away(tmp_path: Path, double: Any) -> None:
+    double.ours = True
+    settings = {"plugins": {"wifi_ap": {"interface": "eth1", "gatekeeper": str(tmp_path / "none")}}}
+    async with node(tmp_path / "node", plugins=[PLUGIN], config=settings) as host:
+        status, told = await answer_of(host, "GET", "/wifi")
+        assert (status, told["state"], told["guests"]) == (200, "down", 0)
+        assert "no gatekeeper" in told["said"]
+        assert (await answer_of(host, "GET", "/wifi/clients"))[0] == 503
+
+
+async def test_what_refuses_while_it_watches_is_told_and_it_goes_on(
+    tmp_path: Path, double: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = asyncio.Semaphore(0)
+
+    async def look(_: AccessPoint) -> None:
+        looks.release()
+        raise DomainError("not in this state", place="wifi", cure="Wait")
+
+    monkeypatch.setattr(AccessPoint, "_look", look)
+    monkeypatch.setattr(access_point, "REST_S", 0.05)
+    async with node(tmp_path / "node", plugins=[PLUGIN]) as host:
+        async with asyncio.timeout(5):
+            for _ in range(3):
+                await looks.acquire()
+        assert host.plugin("wifi_ap").state is State.UNAVAILABLE
+        assert host.plugin("wifi_ap").reason == "not in this state"
 
 
 async def test_consents_are_forgotten_when_their_days_are_over(tmp_path: Path, double: Any, clock: FrozenClock) -> None:

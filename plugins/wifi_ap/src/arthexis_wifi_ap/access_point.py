@@ -108,13 +108,13 @@ class AccessPoint:
         return planning.plan(await self._snapshot(), self._wanted)
 
     async def status(self) -> Status:
-        """How it is now."""
+        """How it is now; ``said`` tells too why the gatekeeper cannot say who its guests are."""
         own, now = await self._nm.own(), await self._snapshot()
         if own is None:
             return Status(state="absent", said=self._said)
         device = now.device(own.interface)
         up = device is not None and device.active and device.uuid == planning.UUID
-        found = await self.clients()
+        found, wrong = await self._clients_if_known()
         return Status(
             state="unconfirmed" if self._change else "up" if up else "down",
             profile=own.profile,
@@ -126,8 +126,14 @@ class AccessPoint:
             guests=len(found),
             admitted=sum(client.admitted for client in found),
             confirm_within_s=self._seconds_left(),
-            said=self._said,
+            said="; ".join(dict.fromkeys(said for said in (self._said, wrong) if said)),
         )
+
+    async def _clients_if_known(self) -> tuple[list[Client], str]:
+        try:
+            return await self.clients(), ""
+        except Unavailable as missing:
+            return [], str(missing)
 
     def _seconds_left(self) -> int | None:
         return max(0, round(self._change.deadline - self._now())) if self._change else None
@@ -160,27 +166,30 @@ class AccessPoint:
                 )
             now = await self._snapshot()
             device = self._applicable(now)
-            checkpoint = await self._nm.checkpoint(APPLYING_S)
+            came_by = admin if admin and planning.holder(now, admin) else ""
             change = Change(
-                checkpoint=checkpoint,
-                deadline=self._now() + confirm_within_s,
-                uplink=now.uplink,
-                admin=admin if admin and planning.holder(now, admin) else "",
+                checkpoint=await self._nm.checkpoint(APPLYING_S), deadline=0.0, uplink=now.uplink, admin=came_by
             )
-            try:
-                await self._raise(device, await self._prepared(device))
-                await self._nm.extend(checkpoint, confirm_within_s + GRACE_S)
-                lost = self._lost(await self._snapshot(), change)
-                if lost:
-                    raise Unavailable(lost, place="wifi", cure="Nothing was changed in the end")
-            except (ArthexisError, asyncio.CancelledError):
-                await self._put_back(checkpoint)
-                raise
+            await self._tried(change, device, confirm_within_s)
             change.deadline = self._now() + confirm_within_s
             self._change = change
             self._wake.set()
             await self._tell("applied", f"applied on {device.name}; it is put back unless it is confirmed")
         return await self.status()
+
+    async def _tried(self, change: Change, device: Device, confirm_within_s: int) -> None:
+        """Make the change; whatever goes wrong, it is put back."""
+        kept = False
+        try:
+            await self._raise(device, await self._prepared(device))
+            await self._nm.extend(change.checkpoint, confirm_within_s + GRACE_S)
+            lost = self._lost(await self._snapshot(), change)
+            if lost:
+                raise Unavailable(lost, place="wifi", cure="Nothing was changed in the end")
+            kept = True
+        finally:
+            if not kept:
+                await self._put_back(change.checkpoint)
 
     def _applicable(self, now: Snapshot) -> Device:
         found = planning.plan(now, self._wanted)
@@ -248,9 +257,9 @@ class AccessPoint:
             try:
                 async with self._lock:
                     await self._look()
-            except Unavailable as missing:
-                self._ctx.lacks(missing)
-                self._say(str(missing))
+            except ArthexisError as wrong:
+                self._ctx.lacks(Unavailable(wrong.problem, place=wrong.place, cure=wrong.cure))
+                self._say(str(wrong))
             else:
                 self._ctx.has_all()
             with suppress(TimeoutError):
@@ -284,7 +293,8 @@ class AccessPoint:
     async def _put_back(self, checkpoint: str) -> None:
         with suppress(Unavailable):
             await self._nm.roll_back(checkpoint)
-        await self._settle()
+        with suppress(Unavailable):
+            await self._settle()  # the watch does it again; what is told is why it was put back
 
     async def _settle(self) -> None:
         """Make gate and portal fit what NetworkManager has; bring the public network up where it is down."""
