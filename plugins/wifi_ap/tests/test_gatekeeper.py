@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from arthexis_wifi_ap import gatekeeper
 
 OPEN = {
     "do": "open",
@@ -110,11 +112,25 @@ def test_opening_again_keeps_who_is_admitted_and_for_how_long(world: Any, cafe: 
     assert ask(world, do="leases") == {"ok": False, "error": "closed"}
 
 
+def test_a_kernel_that_cannot_count_connections_gets_a_gate_that_says_so(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Older(gatekeeper.Gatekeeper):
+        def _run(self, command: list[str], text: str) -> str:
+            if "ct count" in text:
+                raise gatekeeper.Wrong("closed")
+            told.append(text)
+            return '{"nftables": []}'
+
+    assert Older(tmp_path).answer(json.dumps(OPEN).encode()) == {"ok": True, "limited": False}
+    assert "tcp dport { 8088 } accept" in told[-1]
+
+
 def test_a_portal_with_a_name_is_told_to_dhcp_with_its_name(world: Any, cafe: Any) -> None:
     cafe.api("DELETE", "/wifi")
     assert ask(world, **{**OPEN, "name": "portal.example.org", "tls_port": 8443})["ok"]
     snippet = world.read("/etc/NetworkManager/dnsmasq-shared.d/arthexis-wifi.conf")
     assert "address=/portal.example.org/10.42.7.1\n" in snippet
     assert "dhcp-option=tag:lan0,114,https://portal.example.org:8443/captive-portal\n" in snippet
-    assert "tcp dport { 53, 8088, 8443 } accept" in world.run("nft", "list", "ruleset").stdout
+    assert "tcp dport { 8088, 8443 } accept" in world.run("nft", "list", "ruleset").stdout
     assert ask(world, do="close")["ok"]

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
-from arthexis_wifi_ap import access_point, guests, installing, network_manager, tables
+from arthexis_wifi_ap import access_point, guests, installing, network_manager, portal, tables
 from arthexis_wifi_ap.access_point import AccessPoint
 from arthexis_wifi_ap.command import wifi
 from arthexis_wifi_ap.gate import Gate
@@ -395,6 +395,62 @@ async def test_a_guest_who_comes_and_goes_keeps_nobody_waiting_but_itself(
             await found.consent("lan0", "10.42.7.9", token_of(found))
         gatekeeper.mac = "02:00:00:00:00:08"
         await found.consent("lan0", "10.42.7.10", token_of(found, gatekeeper.mac))
+
+
+@pytest_asyncio.fixture
+async def door(
+    tmp_path: Path, double: Any, gatekeeper: Gatekeeper, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[int, int]]:
+    """The ports of a portal on this machine, without TLS and with it; its patience is short."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    monkeypatch.setattr(portal, "HANDSHAKE_S", 0.5)
+    monkeypatch.setattr(portal, "LONGEST_S", 1.0)
+    key, chain, ports = tmp_path / "key.pem", tmp_path / "chain.pem", (free_port(), free_port())
+    made = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+    named = ("-subj", "/CN=wifi.example.org", "-keyout", str(key), "-out", str(chain))
+    subprocess.run([*made, *named], check=True, capture_output=True)
+    more = {"portal_name": "wifi.example.org", "portal_certificate": str(chain), "portal_key": str(key)}
+    more |= {"address": "127.0.0.1/8", "portal_port": ports[0], "portal_tls_port": ports[1]}
+    async with cafe_of(tmp_path, gatekeeper, **more) as (host, found):
+        ctx = host.host.context(host.plugin("wifi_ap"))
+        opened = portal.Portal(ctx, Gate(ctx.config), found)
+        await opened.open("lo")
+        yield ports
+        await opened.close()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@linux
+async def test_who_says_nothing_to_the_portal_with_tls_is_soon_put_out(door: tuple[int, int]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", door[1])
+    async with asyncio.timeout(5):
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+    writer.close()
+
+
+async def endlessly(loop: asyncio.AbstractEventLoop, guest: socket.socket, asked: bytes) -> None:
+    while True:
+        await loop.sock_sendall(guest, asked)
+
+
+@linux
+async def test_who_asks_for_ever_and_reads_nothing_is_put_out(door: tuple[int, int]) -> None:
+    asked = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{door[0]}\r\n\r\n".encode() * 200
+    loop = asyncio.get_running_loop()
+    with socket.socket() as guest:
+        guest.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        guest.setblocking(False)
+        await loop.sock_connect(guest, ("127.0.0.1", door[0]))
+        async with asyncio.timeout(10):
+            with pytest.raises(ConnectionError):
+                await endlessly(loop, guest, asked)
 
 
 def test_what_root_must_install_is_a_script_without_errors(tmp_path: Path) -> None:

@@ -26,6 +26,10 @@ REST_S: Final = 5.0
 GLITCHES: Final = 3
 GRACE_S: Final = 5
 APPLYING_S: Final = 120
+UNLIMITED: Final = (
+    "the gate does not count guests' connections, so one guest can hold the node's file descriptors by the portal with "
+    "TLS: the kernel lacks nft_connlimit, or the gatekeeper is an older one (arthexis wifi setup)"
+)
 SBIN: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 State = Literal["absent", "down", "up", "unconfirmed"]
@@ -201,11 +205,16 @@ class AccessPoint:
         return device
 
     async def _prepared(self, device: Device) -> str:
-        """Close the gate before anybody can come, open the portal, and put the connection; its path."""
+        """Close the gate before anybody can come, and put the connection; its path."""
         if self._wanted.profile == "public":
-            await self._gate.close(device.name)
-            await self._portal.open(device.name)
+            await self._shut(device.name)
         return await self._nm.put(profile(self._wanted, device))
+
+    async def _shut(self, interface: str) -> None:
+        """Close the gate, and open the portal."""
+        if not await self._gate.close(interface):
+            self._ctx.log.warning("%s", UNLIMITED)
+        await self._portal.open(interface)
 
     async def _raise(self, device: Device, connection: str) -> None:
         await self._nm.activate(connection, device)
@@ -304,8 +313,7 @@ class AccessPoint:
             await self._ungate()
             return
         if not self._portal.interface or not await self._gate.is_there():
-            await self._gate.close(own.interface)
-            await self._portal.open(own.interface)
+            await self._shut(own.interface)
         now = snapshot.read(await self._nm.objects(), planning.UUID)
         device = now.device(own.interface)
         if device is not None and device.available and device.uuid != planning.UUID:

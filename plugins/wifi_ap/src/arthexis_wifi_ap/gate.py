@@ -52,10 +52,10 @@ class Gate:
             writer.close()
             await writer.wait_closed()
 
-    async def close(self, interface: str) -> None:
-        """Keep guests of this interface out; those who were admitted stay so."""
+    async def close(self, interface: str) -> bool:
+        """Keep guests of this interface out, those who were admitted not; whether it counts each one's connections."""
         wanted = self._wanted
-        await self._ask(
+        told = await self._ask(
             "open",
             interface=interface,
             address=str(wanted.home.ip),
@@ -65,6 +65,7 @@ class Gate:
             isolated=wanted.isolate,
             reach_private=wanted.reach_private,
         )
+        return bool(told.get("limited"))
 
     async def take_away(self) -> bool:
         """Leave no table and no line for DHCP behind; whether there was a table."""

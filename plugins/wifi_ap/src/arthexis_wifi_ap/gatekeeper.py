@@ -40,6 +40,8 @@ COMPLETE = 0x2
 MOST_ASKED = 4096
 MOST_READ = 65_536
 MOST_GUESTS = 4096
+MOST_OF_ONE = 32
+MOST_OF_ALL = 512
 MOST_S = 31 * 86_400
 PATIENCE_S = 3.0
 TOOL_S = 10.0
@@ -59,6 +61,11 @@ table inet {table} {{
     size {most}
     flags timeout
   }}
+  set connections {{
+    type ipv4_addr
+    size {most}
+    flags dynamic
+  }}
   chain prerouting {{
     type nat hook prerouting priority dstnat - 5; policy accept;
     iifname "{interface}" ether saddr != @admitted tcp dport 80 redirect to :{port}
@@ -77,12 +84,17 @@ table inet {table} {{
     ct state established,related accept
     udp dport 67 accept
     udp dport 53 accept
+    tcp dport 53 accept
+    {limited}
     tcp dport {{ {ports} }} accept
     icmp type echo-request accept
     reject with icmpx type admin-prohibited
   }}
 }}
 """
+LIMIT = f"""\
+tcp dport {{{{ {{ports}} }}}} add @connections {{{{ ip saddr ct count over {MOST_OF_ONE} }}}} reject with tcp reset
+    tcp dport {{{{ {{ports}} }}}} ct count over {MOST_OF_ALL} reject with tcp reset"""
 
 
 class Wrong(Exception):
@@ -132,10 +144,11 @@ def flag_of(asked: dict[str, Any], member: str) -> bool:
     return value
 
 
-def rules(asked: dict[str, Any]) -> str:
-    """The whole table, which replaces the one that is there in one step."""
+def rules(asked: dict[str, Any], limited: bool) -> str:
+    """The whole table, which replaces the one that is there in one step; ``limited``: connections are counted."""
     interface, port = interface_of(asked), number_of(asked, "port", 1024, 65535)
     tls_port = number_of(asked, "tls_port", 0, 65535)
+    ports = ", ".join(str(p) for p in dict.fromkeys((port, tls_port)) if p)
     own = f'iifname "{interface}"'
     isolated = f'{own} oifname "{interface}" reject with icmpx type admin-prohibited'
     private = f"{own} ip daddr {{ {PRIVATE} }} reject with icmpx type admin-prohibited"
@@ -144,7 +157,8 @@ def rules(asked: dict[str, Any]) -> str:
         most=MOST_GUESTS,
         interface=interface,
         port=port,
-        ports=", ".join(str(p) for p in dict.fromkeys((53, port, tls_port)) if p),
+        ports=ports,
+        limited=LIMIT.format(ports=ports) if limited else "",
         isolated=isolated if flag_of(asked, "isolated") else "",
         private="" if flag_of(asked, "reach_private") else private,
     )
@@ -220,17 +234,27 @@ class Gatekeeper:
             return {"ok": False, "error": f"{error.filename or 'the system'}: {error.strerror}"}
 
     def _open(self, asked: dict[str, Any]) -> dict[str, Any]:
-        told, text = rules(asked), snippet(asked)
+        rules(asked, True)
+        text = snippet(asked)
         if interface_of(asked) in uplinks():
             raise Wrong("interface: the default route goes there, so no guests come from it")
         kept = self._leases() if self._is_open() else []
-        self._nft(told + "".join(added(lease["mac"], lease["seconds"]) for lease in kept))
+        limited = self._replace(asked, "".join(added(lease["mac"], lease["seconds"]) for lease in kept))
         self._snippets.mkdir(mode=0o755, parents=True, exist_ok=True)
         draft = self._snippets / f".{SNIPPET}"
         draft.write_text(text, "ascii")
         draft.chmod(0o644)
         draft.replace(self._snippets / SNIPPET)
-        return {}
+        return {"limited": limited}
+
+    def _replace(self, asked: dict[str, Any], admitted: str) -> bool:
+        """Put the table; whether it counts each guest's connections, which not every kernel does (nft_connlimit)."""
+        try:
+            self._nft(rules(asked, True) + admitted)
+        except Wrong:
+            self._nft(rules(asked, False) + admitted)
+            return False
+        return True
 
     def _close(self, _: dict[str, Any]) -> dict[str, Any]:
         self._nft(f"table inet {TABLE}\ndelete table inet {TABLE}\n")

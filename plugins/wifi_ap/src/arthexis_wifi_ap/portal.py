@@ -30,6 +30,7 @@ MOST_BODY: Final = 4096
 MOST_OF_ONE: Final = 16
 MOST_OPEN: Final = 256
 LONGEST_S: Final = 30.0
+HANDSHAKE_S: Final = 5.0
 KEEP_ALIVE_S: Final = 5.0
 FORM: Final = "application/x-www-form-urlencoded"
 CAPTIVE: Final = "application/captive+json"
@@ -57,11 +58,11 @@ class Door(asyncio.Protocol):
         peer = str((transport.get_extra_info("peername") or ("",))[0])
         inside = _is_in(peer, self._network)
         if not inside or self._count[peer] >= MOST_OF_ONE or self._count.total() >= MOST_OPEN:
-            transport.close()
+            _abort(transport)
             return
         self._peer = peer
         self._count[peer] += 1
-        self._end = asyncio.get_running_loop().call_later(LONGEST_S, transport.close)
+        self._end = asyncio.get_running_loop().call_later(LONGEST_S, _abort, transport)
         self._inner.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -90,6 +91,11 @@ class Door(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Hand it on."""
         self._inner.resume_writing()
+
+
+def _abort(transport: asyncio.BaseTransport) -> None:
+    """Close it now: a peer that reads nothing would keep it open for as long as something waits to be sent."""
+    transport.abort() if isinstance(transport, asyncio.WriteTransport) else transport.close()
 
 
 def _is_in(peer: str, network: ipaddress.IPv4Network) -> bool:
@@ -147,7 +153,11 @@ class Portal:
             listening.setsockopt(socket.IPPROTO_IP, FREEBIND, 1)
             listening.bind((str(self._wanted.home.ip), port))
             made = await asyncio.get_running_loop().create_server(
-                lambda: Door(server(), count, self._wanted), sock=listening, ssl=tls
+                lambda: Door(server(), count, self._wanted),
+                sock=listening,
+                ssl=tls,
+                ssl_handshake_timeout=HANDSHAKE_S if tls is not None else None,
+                ssl_shutdown_timeout=HANDSHAKE_S if tls is not None else None,
             )
         except OSError:
             listening.close()
