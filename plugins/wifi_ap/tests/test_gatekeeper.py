@@ -51,6 +51,9 @@ HOSTILE = {
     "a name and more": {**OPEN, "name": "portal.example\ndhcp-script=/bin/sh", "tls_port": 8443},
     "a name without its port": {**OPEN, "name": "portal.example"},
     "a flag that is text": {**OPEN, "isolated": "no"},
+    "the loopback": {**OPEN, "interface": "lo"},
+    "an address of somebody else": {**OPEN, "address": "203.0.113.80"},
+    "a top level": {**OPEN, "name": "example", "tls_port": 8443},
     "the uplink": {**OPEN, "interface": "up0"},
     "no guest": {"do": "admit", "interface": "lan0", "client": "10.42.7.250", "seconds": 60},
     "for ever": {"do": "admit", "interface": "lan0", "client": "10.42.7.250", "seconds": 10**9},
@@ -109,7 +112,7 @@ def test_opening_again_keeps_who_is_admitted_and_for_how_long(world: Any, cafe: 
     assert ask(world, do="revoke", mac="02-00-00-00-00-01")["ok"] is False
     assert ask(world, do="revoke", mac="02:00:00:00:00:01") == {"ok": True, "was_admitted": True}
     assert ask(world, do="close")["ok"]
-    assert ask(world, do="leases") == {"ok": False, "error": "closed"}
+    assert ask(world, do="leases") == {"ok": False, "code": "closed", "error": "closed"}
 
 
 def test_a_kernel_that_cannot_count_connections_gets_a_gate_that_says_so(tmp_path: Path) -> None:
@@ -126,11 +129,35 @@ def test_a_kernel_that_cannot_count_connections_gets_a_gate_that_says_so(tmp_pat
     assert "tcp dport { 8088 } accept" in told[-1]
 
 
+def test_an_interface_with_a_default_route_of_ipv6_is_an_uplink(world: Any, cafe: Any) -> None:
+    cafe.api("DELETE", "/wifi")
+    world.run("sh", "-c", "ip link set lan0 up; ip -6 route add default dev lan0 metric 4096")
+    try:
+        refused = ask(world, **OPEN)
+        assert "default route" in refused["error"]
+        assert refused["code"] == "refused"
+    finally:
+        world.run("ip", "-6", "route", "del", "default", "dev", "lan0")
+
+
+@pytest.mark.parametrize(
+    "said", ["[]", "{}", '{"nftables": [{"set": {"elem": [{"elem": 1}]}}]}', '{"nftables": 1}', "x"]
+)
+def test_tables_of_an_unknown_form_are_a_failure_that_it_survives(tmp_path: Path, said: str) -> None:
+    class Odd(gatekeeper.Gatekeeper):
+        def _run(self, command: list[str], text: str) -> str:
+            return said
+
+    told = Odd(tmp_path).answer(b'{"do": "leases"}')
+    assert (told["ok"], told["code"]) == (False, "failed")
+    assert "form" in told["error"]
+
+
 def test_a_portal_with_a_name_is_told_to_dhcp_with_its_name(world: Any, cafe: Any) -> None:
     cafe.api("DELETE", "/wifi")
     assert ask(world, **{**OPEN, "name": "portal.example.org", "tls_port": 8443})["ok"]
     snippet = world.read("/etc/NetworkManager/dnsmasq-shared.d/arthexis-wifi.conf")
-    assert "address=/portal.example.org/10.42.7.1\n" in snippet
+    assert "interface-name=portal.example.org,lan0/4\n" in snippet
     assert "dhcp-option=tag:lan0,114,https://portal.example.org:8443/captive-portal\n" in snippet
     assert "tcp dport { 8088, 8443 } accept" in world.run("nft", "list", "ruleset").stdout
     assert ask(world, do="close")["ok"]

@@ -21,10 +21,11 @@ from aiohttp import ClientSession
 from arthexis_wifi_ap import access_point, guests, installing, network_manager, portal, tables
 from arthexis_wifi_ap.access_point import AccessPoint
 from arthexis_wifi_ap.command import wifi
-from arthexis_wifi_ap.gate import Gate
+from arthexis_wifi_ap.gate import Gate, NotAGuest, Shut
+from arthexis_wifi_ap.settings import Settings
 from click.testing import CliRunner
 
-from arthexis import DomainError, Invalid
+from arthexis import DomainError, Invalid, Unavailable
 from arthexis.plugins.states import State
 from arthexis.testing import FrozenClock, Node, node
 
@@ -382,6 +383,30 @@ async def test_a_guest_who_is_in_already_goes_on_with_its_consent_and_keeps_nobo
         assert kept["until"] == last >= first
         gatekeeper.mac = "02:00:00:00:00:08"
         await found.consent("lan0", "10.42.7.10", token_of(found, gatekeeper.mac))
+
+
+@linux
+@pytest.mark.parametrize(("code", "kind"), [("closed", Shut), ("no-guest", NotAGuest), ("refused", Unavailable)])
+async def test_what_the_gatekeeper_refuses_is_told_by_its_code_whatever_it_says(
+    tmp_path: Path, code: str, kind: type[Unavailable]
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(json.dumps({"ok": False, "error": "no such neighbour, closed", **told}).encode())
+        writer.close()
+
+    told: dict[str, str] = {"code": code}
+    path = str(tmp_path / "gate.sock")
+    async with await asyncio.start_unix_server(answer, path):
+        gate = Gate(Settings(gatekeeper=path))
+        with pytest.raises(kind) as refused:
+            await gate.who("lan0", "10.42.7.9")
+        assert type(refused.value) is kind
+        told.clear()
+        assert "an older one" in await gate.trouble()
+        with pytest.raises(Unavailable) as older:
+            await gate.who("lan0", "10.42.7.9")
+        assert "arthexis wifi setup" in older.value.cure
 
 
 async def test_a_guest_who_comes_and_goes_keeps_nobody_waiting_but_itself(

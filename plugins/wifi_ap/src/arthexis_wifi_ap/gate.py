@@ -13,12 +13,20 @@ from arthexis_wifi_ap.settings import Settings
 
 PATIENCE_S: Final = 15.0
 CLOSED: Final = "closed"
-UNKNOWN_GUEST: Final = "no such neighbour"
+NO_GUEST: Final = "no-guest"
 CURE: Final = "Install or restart it: arthexis wifi setup --to setup.sh, then sudo sh setup.sh"
+AGAIN: Final = "Install the one of this version: arthexis wifi setup --to setup.sh, then sudo sh setup.sh"
+
+
+class Shut(Unavailable):
+    """There is no table: no gate was closed, or it was taken away."""
 
 
 class NotAGuest(Unavailable):
     """The kernel knows no neighbour of this address."""
+
+
+KINDS: Final[dict[str, type[Unavailable]]] = {CLOSED: Shut, NO_GUEST: NotAGuest}
 
 
 class Gate:
@@ -40,8 +48,9 @@ class Gate:
         if answer.get("ok"):
             return answer
         said = str(answer.get("error", "no answer"))
-        kind = NotAGuest if UNKNOWN_GUEST in said else Unavailable
-        raise kind(said, place="gatekeeper", cure=CURE)
+        if "code" not in answer:
+            raise Unavailable(f"the gatekeeper is an older one ({said})", place=self._wanted.gatekeeper, cure=AGAIN)
+        raise KINDS.get(str(answer["code"]), Unavailable)(said, place="gatekeeper", cure=CURE)
 
     async def _exchanged(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         reader, writer = await asyncio.open_unix_connection(self._wanted.gatekeeper)
@@ -77,10 +86,8 @@ class Gate:
         """Whether the table is there."""
         try:
             await self._ask("leases")
-        except Unavailable as refused:
-            if refused.problem == CLOSED:
-                return False
-            raise
+        except Shut:
+            return False
         return True
 
     async def who(self, interface: str, address: str) -> tuple[str, int]:

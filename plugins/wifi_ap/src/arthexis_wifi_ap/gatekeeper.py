@@ -36,6 +36,12 @@ SNIPPET = "arthexis-wifi.conf"
 SNIPPETS = Path("/etc/NetworkManager/dnsmasq-shared.d")
 NEIGHBOURS = Path("/proc/net/arp")
 ROUTES = Path("/proc/net/route")
+ROUTES_6 = Path("/proc/net/ipv6_route")
+LOOPBACK = "lo"
+CLOSED = "closed"
+NO_GUEST = "no-guest"
+REFUSED = "refused"
+FAILED = "failed"
 COMPLETE = 0x2
 MOST_ASKED = 4096
 MOST_READ = 65_536
@@ -98,7 +104,12 @@ tcp dport {{{{ {{ports}} }}}} add @connections {{{{ ip saddr ct count over {MOST
 
 
 class Wrong(Exception):
-    """What was asked is not in the vocabulary, or cannot be done; the text says why."""
+    """What was asked is not in the vocabulary, or cannot be done; the text says why, ``code`` what programs go by."""
+
+    def __init__(self, text: str, code: str = REFUSED) -> None:
+        """Say this to a person, and that to a program."""
+        super().__init__(text)
+        self.code = code
 
 
 def interface_of(asked: dict[str, Any]) -> str:
@@ -118,6 +129,14 @@ def address_of(asked: dict[str, Any], member: str) -> str:
     if address.is_multicast or address.is_unspecified or address.is_loopback:
         raise Wrong(f"{member}: the address of no guest")
     return str(address)
+
+
+def home_of(asked: dict[str, Any]) -> str:
+    """This node's address in the network, a private one; NetworkManager gives it when the gate is closed already."""
+    address = address_of(asked, "address")
+    if not any(ipaddress.IPv4Address(address) in ipaddress.IPv4Network(net) for net in PRIVATE.split(", ")):
+        raise Wrong(f"address: none of {PRIVATE}")
+    return address
 
 
 def mac_of(text: object) -> str:
@@ -166,14 +185,14 @@ def rules(asked: dict[str, Any], limited: bool) -> str:
 
 def snippet(asked: dict[str, Any]) -> str:
     """What dnsmasq tells the guests of this interface alone: where the portal's API is (RFC 8910)."""
-    interface, address = interface_of(asked), address_of(asked, "address")
+    interface, address = interface_of(asked), home_of(asked)
     name, tls_port = asked.get("name"), number_of(asked, "tls_port", 0, 65535)
     if not name:
         url, more = f"http://{address}:{number_of(asked, 'port', 1024, 65535)}/captive-portal", ""
     elif isinstance(name, str) and HOST_NAME(name) and tls_port:
-        url, more = f"https://{name}:{tls_port}/captive-portal", f"address=/{name}/{address}\n"
+        url, more = f"https://{name}:{tls_port}/captive-portal", f"interface-name={name},{interface}/4\n"
     else:
-        raise Wrong("name: no host name, or no tls_port with it")
+        raise Wrong("name: no host name of two labels or more, or no tls_port with it")
     return f"# Written by arthexis-wifi-gatekeeper, and removed by it.\n{more}dhcp-option=tag:{interface},114,{url}\n"
 
 
@@ -189,9 +208,13 @@ def added(mac: str, seconds: int) -> str:
 
 
 def uplinks() -> set[str]:
-    """The interfaces to which a default route of this machine goes."""
+    """The interfaces to which a default route of this machine goes, by IPv4 or IPv6."""
     lines = [line.split() for line in ROUTES.read_text("ascii").splitlines()[1:]]
-    return {parts[0] for parts in lines if len(parts) > 7 and parts[1] == parts[7] == "00000000"}
+    found = {parts[0] for parts in lines if len(parts) > 7 and parts[1] == parts[7] == "00000000"}
+    with contextlib.suppress(FileNotFoundError):
+        lines = [line.split() for line in ROUTES_6.read_text("ascii").splitlines()]
+        found |= {parts[9] for parts in lines if len(parts) > 9 and parts[0] == "0" * 32 and parts[1] == "00"}
+    return found - {LOOPBACK}
 
 
 def neighbour(interface: str, address: str) -> str:
@@ -200,7 +223,12 @@ def neighbour(interface: str, address: str) -> str:
         parts = line.split()
         if len(parts) == 6 and parts[0] == address and parts[5] == interface and int(parts[2], 16) & COMPLETE:
             return mac_of(parts[3])
-    raise Wrong("client: the kernel knows no such neighbour on this interface")
+    raise Wrong("client: the kernel knows no such neighbour on this interface", NO_GUEST)
+
+
+def refusal(text: str, code: str = REFUSED) -> dict[str, Any]:
+    """The answer where something was not done."""
+    return {"ok": False, "code": code, "error": text}
 
 
 class Gatekeeper:
@@ -222,20 +250,25 @@ class Gatekeeper:
         """Do what one line asks, and say what came of it."""
         try:
             asked = json.loads(line)
+        except (ValueError, RecursionError):
+            return refusal("no JSON object")
+        try:
             word = self.words.get(str(asked.get("do"))) if isinstance(asked, dict) else None
             if word is None:
                 raise Wrong(f"do: one of {', '.join(self.words)}")
             return {"ok": True, **word(asked)}
         except Wrong as wrong:
-            return {"ok": False, "error": str(wrong)}
-        except (ValueError, TypeError, RecursionError):
-            return {"ok": False, "error": "no JSON object"}
+            return refusal(str(wrong), wrong.code)
         except OSError as error:
-            return {"ok": False, "error": f"{error.filename or 'the system'}: {error.strerror}"}
+            return refusal(f"{error.filename or 'the system'}: {error.strerror}", FAILED)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            return refusal(f"the system's tables are not of the form that is known here: {error!r}", FAILED)
 
     def _open(self, asked: dict[str, Any]) -> dict[str, Any]:
         rules(asked, True)
         text = snippet(asked)
+        if interface_of(asked) == LOOPBACK:
+            raise Wrong("interface: this machine talks to itself there, so no guests come from it")
         if interface_of(asked) in uplinks():
             raise Wrong("interface: the default route goes there, so no guests come from it")
         kept = self._leases() if self._is_open() else []
@@ -304,7 +337,9 @@ class Gatekeeper:
             raise Wrong("nft does not answer") from None
         if done.returncode:
             said = done.stderr.strip().splitlines()
-            raise Wrong("closed" if "No such file" in done.stderr else f"nft: {said[0] if said else 'failed'}")
+            if "No such file" in done.stderr:
+                raise Wrong("closed", CLOSED)
+            raise Wrong(f"nft: {said[0] if said else 'failed'}", FAILED)
         return done.stdout
 
 
@@ -353,7 +388,7 @@ def serve(server: socket.socket, gatekeeper: Gatekeeper, uid: int) -> None:
             if peer_uid(connection) in {0, uid}:
                 answer = gatekeeper.answer(line_of(connection))
             else:
-                answer = {"ok": False, "error": "not for this user"}
+                answer = refusal("not for this user")
             connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
@@ -365,7 +400,7 @@ def main() -> None:
     parser.add_argument("--snippets", type=Path, default=SNIPPETS, help="folder of NetworkManager for shared dnsmasq")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
+    os.environ.update(PATH="/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL="C")
     try:
         user = pwd.getpwnam(options.user)
     except KeyError:
