@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from arthexis_wifi_ap import gatekeeper
+from arthexis_wifi_ap import gatekeeper, planning
 
 OPEN = {
     "do": "open",
@@ -161,3 +161,7 @@ def test_a_portal_with_a_name_is_told_to_dhcp_with_its_name(world: Any, cafe: An
     assert "dhcp-option=tag:lan0,114,https://portal.example.org:8443/captive-portal\n" in snippet
     assert "tcp dport { 8088, 8443 } accept" in world.run("nft", "list", "ruleset").stdout
     assert ask(world, do="close")["ok"]
+
+
+def test_plan_and_gatekeeper_mean_the_same_private_networks() -> None:
+    assert ", ".join(str(each) for each in planning.PRIVATE) == gatekeeper.PRIVATE

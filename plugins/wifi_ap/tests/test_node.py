@@ -488,6 +488,8 @@ def test_what_root_must_install_is_a_script_without_errors(tmp_path: Path) -> No
     assert "@USER@" not in text
     assert 'subject.user === "arthexis"' in text
     assert "--user arthexis" in text
+    assert "every connection of the system" in text, "who reads it is told how far the permissions reach"
+    assert "nothing else" not in text
     assert "import arthexis" not in text, "root runs nothing that the node's user can change"
     undo = installing.undoing()
     assert all(place in undo for place, _ in installing.PLACES.values())

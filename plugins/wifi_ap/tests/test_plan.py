@@ -52,6 +52,7 @@ CASES: dict[str, tuple[Snapshot, dict[str, Any], str]] = {
     "no-country": (with_(country="00"), {}, "do_wifi_country"),
     "radio-off": (with_(radio_on=False), {}, "rfkill unblock wifi"),
     "radio-blocked": (with_(radio_on=False, radio_switch_on=False), {}, "hard blocked"),
+    "public-address": (PI, {"address": "203.0.113.1/24"}, "10.77.7.1/24"),
     "no-ap": (changed(WIFI, can_ap=False), {}, "Use another adapter"),
     "no-5-ghz": (PI, {"band": "5"}, 'band = "2.4"'),
     "ssid-too-long": (PI, {"ssid": "ñ" * 17}, "accented letter counts as two"),

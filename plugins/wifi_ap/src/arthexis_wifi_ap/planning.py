@@ -21,6 +21,10 @@ UUID: Final = "8f6f5b0e-6a0c-5d0f-9f5e-61727468786f"
 MOST_SSID: Final = 32
 LEAST_PASSPHRASE, MOST_PASSPHRASE = 8, 63
 LEAST_LETTERS: Final = 5
+PRIVATE: Final = tuple(
+    ipaddress.IPv4Network(each)
+    for each in ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+)
 COMMON: Final = frozenset(
     (
         *("password", "passw0rd", "password1", "password123", "12345678", "123456789", "1234567890", "qwertyuiop"),
@@ -198,6 +202,11 @@ def _uplink_problems(now: Snapshot, wanted: Settings, device: Device | None) -> 
 
 def _address_problems(now: Snapshot, wanted: Settings, device: Device | None) -> Iterator[Problem]:
     network = wanted.home.network
+    if wanted.profile == "public" and not any(network.subnet_of(each) for each in PRIVATE):
+        yield Problem(
+            "public-address", f"{network} is no private network, and the gatekeeper takes no other for guests",
+            "Set plugins.wifi_ap.address to one like 10.77.7.1/24",
+        )  # fmt: skip
     for other in now.devices:
         if device is None or other.name != device.name:
             clash = next((each for each in other.networks if each.overlaps(network)), None)
