@@ -1,6 +1,7 @@
 """The gatekeeper: the only part that runs as root, with the standard library alone and a vocabulary of six words.
 
-The node, whose user is not root (but may change connections of NetworkManager, by polkit's rule), sends one JSON object in one line over a Unix socket and gets one back:
+The node, whose user is not root (but may change NetworkManager's connections, by polkit's rule), sends one JSON object
+in one line over a Unix socket and gets one back, which has a ``code`` where something was not done:
 
 ``open``    keep guests of an interface out until they are admitted: an nftables table, and a line for DHCP
 ``close``   take both away
