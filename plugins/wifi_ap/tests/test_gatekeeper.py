@@ -70,6 +70,7 @@ HOSTILE = {
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_what_is_outside_its_vocabulary_is_refused_and_changes_nothing(world: Any, cafe: Any, kind: str) -> None:
     cafe.api("DELETE", "/wifi")
+    world.until(lambda: world.run("nft", "list", "tables").stdout == "")
     before = world.run("nft", "list", "ruleset").stdout
     answer = ask(world, **HOSTILE[kind])
     assert answer["ok"] is False
@@ -131,7 +132,8 @@ def test_a_kernel_that_cannot_count_connections_gets_a_gate_that_says_so(tmp_pat
 
 def test_an_interface_with_a_default_route_of_ipv6_is_an_uplink(world: Any, cafe: Any) -> None:
     cafe.api("DELETE", "/wifi")
-    world.run("sh", "-c", "ip link set lan0 up; ip -6 route add default dev lan0 metric 4096")
+    made = "echo 0 >/proc/sys/net/ipv6/conf/lan0/disable_ipv6; ip link set lan0 up"
+    world.run("sh", "-ec", f"{made}; ip -6 route add default dev lan0 metric 4096")
     try:
         refused = ask(world, **OPEN)
         assert "default route" in refused["error"]
