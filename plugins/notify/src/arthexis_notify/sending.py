@@ -49,6 +49,16 @@ async def stored(ctx: Context, store: Callable[[Connection], T]) -> T:
             await asyncio.sleep(AGAIN_S)
 
 
+async def found(ctx: Context, look: Callable[[Connection], T]) -> T:
+    """Read something however long the database cannot be read: who looks for ever must not end of one failure."""
+    while True:
+        try:
+            return await ctx.host.database.read(look)
+        except Unavailable as failure:
+            ctx.log.warning("notifications wait: %s", failure)
+            await asyncio.sleep(AGAIN_S)
+
+
 class Lane:
     """One notifier and what waits for it.
 
@@ -110,11 +120,11 @@ class Lane:
     async def _next_look(self) -> datetime | None:
         if self.paused_until is not None or self._woken.is_set():
             return self.paused_until
-        return await self._read(lambda db: tables.next_try(db, self.name))
+        return await found(self._ctx, lambda db: tables.next_try(db, self.name))
 
     async def _round(self) -> None:
         """Send everything that is due, the most urgent first; ends early where the notifier cannot."""
-        while row := await self._read(lambda db: tables.waiting(db, self.name, self._clock.now(), LONGEST)):
+        while row := await found(self._ctx, lambda db: tables.waiting(db, self.name, self._clock.now(), LONGEST)):
             if not await self._send(row):
                 return
 
@@ -159,11 +169,3 @@ class Lane:
             return
         next_at = self._clock.now() + timedelta(seconds=min(FIRST_PAUSE_S * 2 ** row["faults"], MOST_PAUSE_S))
         await stored(self._ctx, lambda db: tables.again(db, row["id"], next_at, problem, fault=True))
-
-    async def _read(self, look: Callable[[Connection], T]) -> T:
-        while True:
-            try:
-                return await self._ctx.host.database.read(look)
-            except Unavailable as failure:
-                self._ctx.log.warning("notifications wait: %s", failure)
-                await asyncio.sleep(AGAIN_S)
