@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -269,6 +270,27 @@ async def test_a_read_that_fails_once_ends_nothing(
     assert len(await until(lambda: told(host))) == 1
     assert not watch.done()
     watch.cancel()
+
+
+@with_rules(rule(wait_s=60))
+async def test_a_clock_that_was_set_back_by_more_than_any_wait_tells_at_once_and_does_not_spin(
+    host: Node, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await happen(host, "test.happened", {"n": 1})
+    await caught_up(host)
+    await asyncio.sleep(0.3)  # until it waits
+    reads: list[Any] = []
+    read = host.host.database.read
+
+    async def counted(look: Any) -> Any:
+        if look is tables.next_due:
+            reads.append(look)
+            assert len(reads) < 100, "it reads again and again"
+        return await read(look)
+
+    monkeypatch.setattr(host.host.database, "read", counted)
+    clock.set(clock.now() - timedelta(days=8))
+    assert len(await until(lambda: told(host))) == 1
 
 
 @pytest.mark.node(config=configured())

@@ -11,11 +11,8 @@ from typing import Any
 
 from arthexis import Context, Event, NotFound, Notification, Notifications, Notifier, Unavailable
 from arthexis_notify import tables, taking
-from arthexis_notify.rules import MOST_WAIT_S
-from arthexis_notify.sending import Lane, found, stored, until
+from arthexis_notify.sending import Lane, come, found, stored, until
 from arthexis_notify.settings import Settings
-
-LONGEST_WAIT = timedelta(seconds=MOST_WAIT_S)
 
 
 class Desk:
@@ -83,8 +80,8 @@ class Desk:
         while True:
             self._due.clear()
             next_at = await found(self.ctx, tables.next_due)
-            await until(clock, next_at, self._due, self._due.is_set, LONGEST_WAIT)
-            if next_at is not None and next_at <= clock.now():
+            await until(clock, next_at, self._due, self._due.is_set, taking.LONGEST_WAIT)
+            if next_at is not None and come(next_at, clock.now(), taking.LONGEST_WAIT):
                 await stored(self.ctx, taking.tell_due(self.settings, sorted(self.lanes), clock.now()))
                 self._wake()
 

@@ -20,6 +20,11 @@ AGAIN_S: Final = 1.0
 LONGEST: Final = timedelta(seconds=MOST_PAUSE_S)
 
 
+def come(moment: datetime, now: datetime, longest: timedelta) -> bool:
+    """Whether a moment has come; one further away than the ``longest`` was named before the clock was set back."""
+    return not now < moment <= now + longest
+
+
 async def until(
     clock: Clock,
     moment: datetime | None,
@@ -29,13 +34,12 @@ async def until(
 ) -> None:
     """Wait until the clock has come to a moment, or something is there ``early``; without a moment until it is woken.
 
-    The clock is looked at, not slept by: a test turns it, and so may an operator. A moment that is further away than
-    the ``longest`` there can be was named before the clock was set back, and has come.
+    The clock is looked at, not slept by: a test turns it, and so may an operator.
     """
     if moment is None:
         await woken.wait()
         return
-    while clock.now() < moment <= clock.now() + longest and not early():
+    while not come(moment, clock.now(), longest) and not early():
         await asyncio.sleep(LOOK_S)
 
 
