@@ -44,9 +44,17 @@ class Context:
     log: logging.Logger
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a task beside everything else; it is cancelled when the node stops, and what it raises is counted."""
-        contained = self.host.contain.call(self.plugin, lambda: work, hook="spawned task")
-        task = self.host.spawn(contained, f"{self.plugin.name}: {name}")
+        """Run a task beside everything else; it is cancelled when the node stops, and what it raises is counted.
+
+        Whatever it raises: a task that is over does its work no more, so that an ``Unavailable`` is a fault too.
+        """
+
+        async def contained() -> None:
+            _, error = await outcome(lambda: work)
+            if error is not None:
+                self.host.contain.count(self.plugin, error, "spawned task")
+
+        task = self.host.spawn(contained(), f"{self.plugin.name}: {name}")
         task.add_done_callback(lambda _: work.close())  # of one that was cancelled before it began
         return task
 

@@ -1,7 +1,9 @@
 """What a plugin sends to where somebody told it to: to public addresses only, and to networks that are allowed.
 
 Names are looked up by the connection itself, so that a name cannot mean one address when it is checked and another
-when it is used. Redirects are not followed, proxies of the environment not used, and little of an answer is read.
+when it is used; an address that is written in a URL is checked by the client too, as the client itself reads it
+(``①②⑦.0.0.1`` is 127.0.0.1). Redirects are not followed, proxies of the environment not used, and little of an answer
+is read.
 """
 
 from __future__ import annotations
@@ -13,11 +15,19 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from aiohttp import (
+    ClientError,
+    ClientHandlerType,
+    ClientRequest,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    TCPConnector,
+)
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
+from yarl import URL
 
 from arthexis.errors import DomainError
 
@@ -69,21 +79,29 @@ def check(url: str, allowed: Iterable[Network], *, place: str, setting: str) -> 
     ``setting`` is the one that names the allowed networks, for the cure.
     """
     try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        parts = URL(url)
     except ValueError:
-        host, parts = None, urlsplit("")
-    if parts.scheme not in {"http", "https"} or not host or not url.isprintable() or " " in url:
+        parts = URL()
+    if parts.scheme not in {"http", "https"} or not parts.raw_host or not url.isprintable() or " " in url:
         raise DomainError(f"{url[:80]!r} is no URL", place=place, cure="Write it like https://example.org/hook")
-    if parts.username is not None or parts.password is not None:
+    if parts.raw_user is not None or parts.raw_password is not None:
         raise DomainError("a URL with a password is not kept", place=place, cure="Check our signature instead")
+    try:
+        _public(parts, allowed)
+    except Refused as refused:
+        cure = f"Use a public address, or add its network to {setting}"
+        raise DomainError(str(refused), place=place, cure=cure) from None
+
+
+def _public(url: URL, allowed: Iterable[Network]) -> None:
+    """Raise ``Refused`` where the host is a private address; a name is none, ``Guarded`` looks it up."""
+    host = url.raw_host or ""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return
     if not allows(address, allowed):
-        cure = f"Use a public address, or add its network to {setting}"
-        raise DomainError(f"{host} is a private address", place=place, cure=cure)
+        raise Refused(f"{host} is a private address")
 
 
 class Guarded(AbstractResolver):
@@ -113,10 +131,20 @@ class Guarded(AbstractResolver):
 
 
 def session(allowed: tuple[Network, ...], *, timeout_s: float, at_once: int = 8) -> ClientSession:
-    """A client that connects only where it may; close it, or use it with ``async with``."""
+    """A client that connects only where it may; close it, or use it with ``async with``.
+
+    What it is asked to send elsewhere raises a ``ClientError`` or an ``OSError`` (``post`` tells of it).
+    """
+
+    async def guard(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        _public(request.url, allowed)
+        return await handler(request)
+
     connector = TCPConnector(resolver=Guarded(allowed), limit=at_once, use_dns_cache=False)
     limit = ClientTimeout(total=timeout_s)
-    return ClientSession(connector=connector, timeout=limit, trust_env=False, auto_decompress=False)
+    return ClientSession(
+        connector=connector, timeout=limit, trust_env=False, auto_decompress=False, middlewares=(guard,)
+    )
 
 
 def signature(secret: str, timestamp: int, body: bytes) -> str:
@@ -126,7 +154,7 @@ def signature(secret: str, timestamp: int, body: bytes) -> str:
 
 
 async def post(client: ClientSession, url: str, body: bytes, headers: Mapping[str, str]) -> Try:
-    """Send a body to a URL that was checked, with a client of ``session``; how that went, whatever happened."""
+    """Send a body to a URL, with a client of ``session``; how that went, whatever happened."""
     try:
         async with client.post(url, data=body, headers=headers, allow_redirects=False) as answer:
             said = (await answer.content.read(MOST_READ)).decode("utf-8", "replace")
@@ -137,7 +165,7 @@ async def post(client: ClientSession, url: str, body: bytes, headers: Mapping[st
     except TimeoutError:
         return Try(None, f"no answer within {client.timeout.total:g} s")
     except (ClientError, OSError, ValueError) as error:
-        cause = getattr(error, "os_error", None)
+        cause = getattr(error, "os_error", None) or error.__cause__
         return Try(None, str(cause) if isinstance(cause, Refused) else f"{type(error).__name__}: {error}")
 
 

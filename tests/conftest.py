@@ -26,6 +26,7 @@ from arthexis.db import migrate
 from arthexis.db.engine import Database
 from arthexis.db.journal import Journal
 from arthexis.plugins.discover import normal
+from tests.needs import lacks
 from tests.postgresql import Cluster, binaries
 
 HOST = migrate.Chain(migrate.HOST, migrate.HOST_MIGRATIONS)
@@ -313,10 +314,7 @@ def cluster() -> Iterator[Cluster]:
     """A PostgreSQL server of this test run. Where CI runs it must be there; elsewhere its tests are skipped."""
     commands = binaries()
     if commands is None:
-        missing = "no PostgreSQL server is installed (Debian: apt install postgresql)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        lacks("no PostgreSQL server is installed (Debian: apt install postgresql)")
     server = Cluster(commands)
     yield server
     server.remove()

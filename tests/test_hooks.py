@@ -832,7 +832,7 @@ async def test_authorization_fails_closed_and_is_stored_still(site: Any, tmp_pat
             began = time.monotonic()
             started = await cp.result("StartTransaction", START)
             assert started["idTagInfo"] == {"status": "Invalid"}
-            assert time.monotonic() - began < 2.5
+            assert time.monotonic() - began < 20, "the hanging one takes 60 s"
         assert (await running.ask("transactions.show", transaction=started["transactionId"]))["id_tag"] == "TAG"
         assert [name for name, _ in running.faults()] == ["acme"]
         assert running.plugin("acme").state is State.DEGRADED
@@ -859,10 +859,11 @@ async def test_deciders_that_hang_take_three_seconds_together_at_most(site: Any,
     """
     plugins = [site.add(source(stubborn), f"slow{n}") for n in range(5)]
     async with node(tmp_path, plugins=[OCPP, *plugins]) as running:
-        began = time.monotonic()
         assert (await boots(running))["status"] == "Accepted"
-        assert 2.5 < time.monotonic() - began < 4.0
-        assert {name for name, _ in running.faults()} == {f"slow{n}" for n in range(5)}
+        faults = running.faults()
+        assert {name for name, _ in faults} == {f"slow{n}" for n in range(5)}
+        given_s = [float(re.findall(r"no answer within (\S+) s", str(error))[0]) for _, error in faults]
+        assert sum(given_s) < 3.01, "alone each has 0.8 s"
 
 
 async def test_a_listener_that_hangs_delays_no_other(site: Any, tmp_path: Path) -> None:
@@ -871,12 +872,11 @@ async def test_a_listener_that_hangs_delays_no_other(site: Any, tmp_path: Path) 
     )
     good = site.add(listener("on_booted", "event.station", "event"), "good")
     async with node(tmp_path, plugins=[OCPP, slow, good]) as running:
-        began = time.monotonic()
         await boots(running)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             while not heard("good"):
                 await asyncio.sleep(0.01)
-        assert time.monotonic() - began < 2
+        assert running.faults() == [], "the slow one has not been given up"
 
 
 async def test_a_fault_is_counted_and_the_others_are_told(site: Any, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import sys
 import sysconfig
 import tarfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,24 @@ def test_what_cannot_be_is_said_in_a_sentence(shelf: Path, wanted: list[str], sa
         offline(shelf, *wanted)
     assert said in refused.value.problem
     assert cure in refused.value.cure
+
+
+@pytest.mark.parametrize("given", ["-rlist.txt", "--index-url=http://127.0.0.1:9/", "-"])
+def test_no_requirement_becomes_an_option_of_pip(shelf: Path, given: str) -> None:
+    with pytest.raises(Refused, match="is no requirement"):
+        offline(shelf, "acme-lib", given)
+
+
+def test_a_package_without_a_hash_takes_the_hashes_of_no_other(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = offline(shelf, "acme-lib==1.0", "acme-old")
+    other = {"acme-lib": "0" * 64, "acme-old": None}
+    changes = tuple(replace(change, sha256=other[change.distribution]) for change in shown.changes)
+    monkeypatch.setenv("PIP_TARGET", str(tmp_path / "target"))
+    with pytest.raises(Refused, match="DO NOT MATCH THE HASHES"):
+        packages.carry_out(replace(shown, changes=changes))
+    assert not (tmp_path / "target").exists()
 
 
 def test_nothing_is_built_and_so_run_for_a_plan_unless_it_is_asked_for(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from arthexis.testing import Node, node, wire
 HEAD = """
 import asyncio
 from contextlib import asynccontextmanager
-from arthexis import Unavailable, hookimpl
+from arthexis import DomainError, Unavailable, hookimpl
 heard = []
 
 @hookimpl
@@ -161,7 +161,10 @@ async def test_a_stop_that_fails_is_counted_and_the_node_stops(site: Any, tmp_pa
     assert heard("other") == ["closed"]
 
 
-@pytest.mark.parametrize("error", ["LookupError('lost')", "SystemExit(3)", "KeyboardInterrupt"])
+@pytest.mark.parametrize(
+    "error",
+    ["LookupError('lost')", "SystemExit(3)", "KeyboardInterrupt", "Unavailable('no disk')", "DomainError('not so')"],
+)
 async def test_a_task_of_a_plugin_that_raises_is_counted_and_the_node_runs(
     site: Any, tmp_path: Path, error: str
 ) -> None:

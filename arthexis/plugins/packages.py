@@ -102,6 +102,10 @@ class Plan:
 def plan(requirements: Sequence[str], options: Options) -> Plan:
     """What pip would do for these requirements; nothing is installed. Raises ``ArthexisError``."""
     _usable()
+    option = next((text for text in requirements if text.startswith("-")), None)
+    if option is not None:
+        cure = "Name packages, wheels or folders; options of Arthexis come before them"
+        raise Refused(f"{option} is no requirement", place="plugins install", cure=cure)
     with tempfile.TemporaryDirectory(prefix="arthexis-plan-") as folder:
         report, constraints = Path(folder, "report.json"), Path(folder, "constraints.txt")
         constraints.write_text(f"{HOST}=={arthexis.__version__}\n", "utf-8")
@@ -121,18 +125,14 @@ def _for_us(told: Mapping[str, Any]) -> bool:
 
 
 def carry_out(planned: Plan) -> None:
-    """Install what was shown: these versions, of these hashes where all have one, and nothing else."""
-    hashed = all(change.sha256 is not None and not change.editable for change in planned.changes)
-    lines = [
-        f"{change.line} --hash=sha256:{change.sha256}" if hashed else change.line
-        for change in planned.changes
-        if not change.editable
-    ]
-    with tempfile.TemporaryDirectory(prefix="arthexis-install-") as folder:
-        listed = Path(folder, "requirements.txt")
-        listed.write_text("\n".join([*lines, *(f"-e {c.line}" for c in planned.changes if c.editable), ""]), "utf-8")
-        again = ["--force-reinstall"] if planned.options.force_reinstall else []
-        _pip("install", "--no-deps", *again, *planned.options.sources(), "--requirement", str(listed))
+    """Install what was shown: these versions, each of the hash that it has, and nothing else.
+
+    Those with a hash come first, by themselves: pip takes a file of requirements with hashes for all, or for none.
+    """
+    hashed = [c for c in planned.changes if c.sha256 is not None and not c.editable]
+    others = [c for c in planned.changes if c not in hashed]
+    _install([f"{change.line} --hash=sha256:{change.sha256}" for change in hashed], planned.options)
+    _install([f"-e {change.line}" if change.editable else change.line for change in others], planned.options)
     importlib.invalidate_caches()
     there = installed()
     for change in planned.changes:
@@ -142,6 +142,17 @@ def carry_out(planned: Plan) -> None:
                 place=change.distribution,
                 cure="See `arthexis plugins info` where it lies, and take that folder from the path",
             )
+
+
+def _install(lines: Sequence[str], options: Options) -> None:
+    """Install these lines of a file of requirements, if there are any, and nothing that they need."""
+    if not lines:
+        return
+    with tempfile.TemporaryDirectory(prefix="arthexis-install-") as folder:
+        listed = Path(folder, "requirements.txt")
+        listed.write_text("\n".join([*lines, ""]), "utf-8")
+        again = ["--force-reinstall"] if options.force_reinstall else []
+        _pip("install", "--no-deps", *again, *options.sources(), "--requirement", str(listed))
 
 
 def remove(names: Sequence[str]) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.needs import lacks
+
 HERE = Path(__file__).parent
 PRELOAD = "libumockdev-preload.so.0"
 DEBIANS_PYTHON = "/usr/bin/python3"
@@ -84,7 +86,7 @@ def _can_mock() -> bool:
 def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockBus]:
     """A bus with a display at 0x27, which every process that the test starts from now on sees as /dev/i2c-1."""
     if not _can_mock():
-        pytest.skip("umockdev is not here: apt install umockdev gir1.2-umockdev-1.0 python3-gi")
+        lacks("umockdev is not here: apt install umockdev gir1.2-umockdev-1.0 python3-gi")
     found = MockBus()
     for name, value in found.environment.items():
         monkeypatch.setenv(name, value)

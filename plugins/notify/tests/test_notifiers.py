@@ -242,6 +242,16 @@ async def test_a_webhook_goes_to_no_private_address(tmp_path: Path, receiver: Re
         assert (status, "private address" in problem["detail"], receiver.got) == (503, True, [])
 
 
+@pytest.mark.parametrize("written", ["①②⑦.0.0.1", "127。0。0。1", "[::ffff:127.0.0.1]"])
+async def test_an_address_in_disguise_is_a_private_address_too(
+    tmp_path: Path, receiver: Receiver, written: str
+) -> None:
+    url = receiver.url.replace("127.0.0.1", written)
+    async with hooked(tmp_path, receiver, allowed_networks=[], url=url) as host:
+        assert "is a private address" in host.plugin("notify").reason
+        host.excuse("notify")
+
+
 # ---------------------------------------------------------------------- log
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from arthexis_notify import rules, texts
+from arthexis_notify import rules, tables, texts
+from arthexis_notify.desk import desk_of
 from arthexis_notify.rules import FIELDS, Bounds, Rule
+from arthexis_notify.watching import Watch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arthexis import ConfigError
+from arthexis import ConfigError, Unavailable
 from arthexis.host import LIVE
 from arthexis.plugins.states import State
 from arthexis.testing import FrozenClock, Node, node, wire
@@ -239,6 +242,55 @@ async def test_what_waits_to_be_told_is_told_after_a_restart(tmp_path: Path) -> 
     clock.advance(3600)
     async with node(tmp_path, plugins=PLUGINS, clock=clock, config=config) as host:
         assert [row["text"] for row in await until(lambda: told(host))] == ["1"]
+
+
+def failing_once(read: Any, looks: list[Any]) -> Any:
+    """A database's ``read`` of which the first of each of these looks fails."""
+
+    async def attempt(look: Any) -> Any:
+        if look in looks:
+            looks.remove(look)
+            raise Unavailable("the disk does not answer")
+        return await read(look)
+
+    return attempt
+
+
+@with_rules(rule(wait_s=60))
+async def test_a_read_that_fails_once_ends_nothing(
+    host: Node, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = [tables.next_due, tables.online]
+    monkeypatch.setattr(host.host.database, "read", failing_once(host.host.database.read, looks))
+    await happen(host, "test.happened", {"n": 1})
+    watch = asyncio.create_task(Watch(desk_of(host.host).ctx).run())
+    await until(lambda: not looks)
+    await caught_up(host)
+    clock.advance(61)
+    assert len(await until(lambda: told(host))) == 1
+    assert not watch.done()
+    watch.cancel()
+
+
+@with_rules(rule(wait_s=60))
+async def test_a_clock_that_was_set_back_by_more_than_any_wait_tells_at_once_and_does_not_spin(
+    host: Node, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await happen(host, "test.happened", {"n": 1})
+    await caught_up(host)
+    await asyncio.sleep(0.3)  # until it waits
+    reads: list[Any] = []
+    read = host.host.database.read
+
+    async def counted(look: Any) -> Any:
+        if look is tables.next_due:
+            reads.append(look)
+            assert len(reads) < 100, "it reads again and again"
+        return await read(look)
+
+    monkeypatch.setattr(host.host.database, "read", counted)
+    clock.set(clock.now() - timedelta(days=8))
+    assert len(await until(lambda: told(host))) == 1
 
 
 @pytest.mark.node(config=configured())

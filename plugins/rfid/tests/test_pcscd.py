@@ -18,15 +18,19 @@ import pytest
 
 from plugins.rfid.tests.conftest import until
 from plugins.rfid.tests.vcard import ULTRALIGHT, VirtualCard, on_reader
+from tests.needs import lacks
 
 DRIVER = next(iter(Path("/usr/lib/pcsc/drivers/serial").glob("libifdvpcd.so")), None)
 FOUR, SEVEN = "04A1B2C3", "04E141124C2880"
 PCSC = {"driver": "pcsc"}
 
-pytestmark = [
-    pytest.mark.skipif(shutil.which("pcscd") is None or DRIVER is None, reason="needs pcscd and vsmartcard-vpcd"),
-    pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root: a private /run for pcscd"),
-]
+
+@pytest.fixture(scope="module", autouse=True)
+def machine() -> None:
+    if shutil.which("pcscd") is None or DRIVER is None:
+        lacks("pcscd and its virtual reader are not here: apt install pcscd vsmartcard-vpcd")
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        lacks("only root can make a private /run for pcscd")
 
 
 class Pcscd:

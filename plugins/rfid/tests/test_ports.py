@@ -18,6 +18,7 @@ import pytest
 from arthexis.testing import node
 from plugins.rfid.tests.conftest import until
 from plugins.rfid.tests.test_lines import frame
+from tests.needs import lacks
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs pseudo terminals and FIFOs")
 
@@ -52,7 +53,7 @@ class Port:
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[Port]:
     if shutil.which("socat") is None:
-        pytest.skip("needs socat")
+        lacks("socat is not here: apt install socat")
     made = Port(tmp_path)
     made.plug()
     yield made

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from arthexis.cli.main import main
 from plugins.rfid.tests.test_lines import strokes
+from tests.needs import lacks
 
 HOST = Path(__file__).with_name("umockdev_host.py")
 SYSTEM = "/usr/bin/python3"
@@ -33,7 +34,10 @@ def installed() -> bool:
     return subprocess.run([SYSTEM, "-c", IMPORTS], capture_output=True, check=False).returncode == 0
 
 
-pytestmark = pytest.mark.skipif(not installed(), reason="needs umockdev, gir1.2-umockdev-1.0 and python3-gi")
+@pytest.fixture(scope="module", autouse=True)
+def umockdev() -> None:
+    if not installed():
+        lacks("umockdev is not here: apt install umockdev gir1.2-umockdev-1.0 python3-gi")
 
 
 class Machine:

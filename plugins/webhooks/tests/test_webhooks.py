@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
-from aiohttp import ClientSession, web
+from aiohttp import ClientError, ClientSession, web
 from arthexis_webhooks import sending
 
 from arthexis import DomainError, outbound
@@ -305,6 +305,13 @@ async def test_switching_off_and_removing_end_the_deliveries(host: Node, receive
     assert receiver.got == []
 
 
+DISGUISED = (
+    "①②⑦.0.0.1",
+    "\uff11\uff12\uff17.0.0.1",
+    "127。0。0。1",
+    "\uff11\uff16\uff19.254.169.254",
+)
+"""Hosts that are no address as they are written, and become one where a client makes them ASCII."""
 BAD_URLS = (
     "http://127.0.0.1/",
     "http://[::1]/",
@@ -316,6 +323,7 @@ BAD_URLS = (
     "http://[fe80::1]/",
     "http://0.0.0.0/",
     "http://224.0.0.1/",
+    *(f"http://{written}/" for written in DISGUISED),
     "http://user:pass@example.org/",
     "ftp://example.org/",
     "file:///etc/passwd",
@@ -348,6 +356,24 @@ async def test_a_name_that_stands_for_a_private_address_is_refused_when_it_is_us
         said = (await log(host, name))[0]["error"]
         assert "private address" in said or "not a canonical IPv4 address" in said
     assert receiver.got == []
+
+
+@pytest.mark.parametrize("written", ["127.0.0.1", "[::ffff:127.0.0.1]", *DISGUISED])
+async def test_the_client_itself_sends_nothing_to_a_private_address(receiver: Receiver, written: str) -> None:
+    url = receiver.url.replace("127.0.0.1", written)
+    async with outbound.session((), timeout_s=5) as client:
+        went = await outbound.post(client, url, b"{}", {})
+        assert went.status is None
+        assert "private address" in (went.error or "")
+        with pytest.raises((ClientError, OSError)):
+            await client.get(url)
+    assert receiver.got == []
+
+
+@pytest.mark.parametrize("written", DISGUISED)
+def test_a_host_is_checked_as_the_client_will_read_it(written: str) -> None:
+    with pytest.raises(DomainError, match="private address"):
+        outbound.check(f"http://{written}:8080/", (), place="url", setting="allowed_networks")
 
 
 def test_public_addresses_are_allowed_and_named_networks_too() -> None:

@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from tests.needs import lacks
+
 TOOLS = ("NetworkManager", "dnsmasq", "nft", "dbus-daemon", "ip", "busybox", "unshare", "nsenter", "setpriv", "curl")
 FAR = "203.0.113.80"
 HELLO = "hello from the far side"
@@ -296,7 +298,7 @@ def missing() -> str:
 def world() -> Iterator[World]:
     """The machine, one for all tests: each leaves it without an access point."""
     if reason := missing():
-        pytest.skip(reason)
+        lacks(reason)
     made = World()
     yield made
     made.end()

@@ -28,6 +28,7 @@ from click.testing import CliRunner
 from arthexis import DomainError, Invalid, Unavailable
 from arthexis.plugins.states import State
 from arthexis.testing import FrozenClock, Node, node
+from tests.needs import lacks
 
 PLUGIN = "arthexis-wifi-ap:wifi_ap"
 BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -48,7 +49,7 @@ def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A D-Bus of its own, as the system bus, with nobody on it."""
     daemon = shutil.which("dbus-daemon")
     if daemon is None:
-        pytest.skip("dbus-daemon is not installed (apt install dbus)")
+        lacks("dbus-daemon is not installed (apt install dbus)")
     path = tmp_path / "bus"
     (tmp_path / "bus.conf").write_text(BUS.format(path=path), "utf-8")
     command = [daemon, "--nofork", f"--config-file={tmp_path / 'bus.conf'}", "--print-address"]

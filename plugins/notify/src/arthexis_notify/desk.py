@@ -11,11 +11,8 @@ from typing import Any
 
 from arthexis import Context, Event, NotFound, Notification, Notifications, Notifier, Unavailable
 from arthexis_notify import tables, taking
-from arthexis_notify.rules import MOST_WAIT_S
-from arthexis_notify.sending import Lane, stored, until
+from arthexis_notify.sending import Lane, come, found, stored, until
 from arthexis_notify.settings import Settings
-
-LONGEST_WAIT = timedelta(seconds=MOST_WAIT_S)
 
 
 class Desk:
@@ -42,8 +39,8 @@ class Desk:
 
     def strangers(self) -> list[tuple[str, str, str]]:
         """Rules that name notifiers that there are not: the rule, the name, and a cure."""
-        found = [(rule.name, name) for rule in self.settings.in_force for name in rule.to if name not in self.lanes]
-        return [(rule, name, self._cure(name)) for rule, name in found]
+        strange = [(rule.name, name) for rule in self.settings.in_force for name in rule.to if name not in self.lanes]
+        return [(rule, name, self._cure(name)) for rule, name in strange]
 
     def _cure(self, name: str) -> str:
         if name in {"mail", "webhook"}:
@@ -82,9 +79,9 @@ class Desk:
         clock = self.ctx.clock
         while True:
             self._due.clear()
-            next_at = await self.ctx.host.database.read(tables.next_due)
-            await until(clock, next_at, self._due, self._due.is_set, LONGEST_WAIT)
-            if next_at is not None and next_at <= clock.now():
+            next_at = await found(self.ctx, tables.next_due)
+            await until(clock, next_at, self._due, self._due.is_set, taking.LONGEST_WAIT)
+            if next_at is not None and come(next_at, clock.now(), taking.LONGEST_WAIT):
                 await stored(self.ctx, taking.tell_due(self.settings, sorted(self.lanes), clock.now()))
                 self._wake()
 
@@ -117,13 +114,13 @@ class Counter:
 
 def desk_of(host: Any) -> Desk:
     """The desk of a node; raises ``Unavailable``."""
-    found = host.service(Notifications)
-    if not isinstance(found, Counter):
+    offered = host.service(Notifications)
+    if not isinstance(offered, Counter):
         raise Unavailable("another plugin takes notifications", place="plugin notify", cure="arthexis plugins list")
-    return found.open
+    return offered.open
 
 
 def counter_of(host: Any) -> Counter | None:
     """The counter of a node, or None where another plugin offers the service."""
-    found = host.service(Notifications)
-    return found if isinstance(found, Counter) else None
+    offered = host.service(Notifications)
+    return offered if isinstance(offered, Counter) else None

@@ -20,6 +20,11 @@ AGAIN_S: Final = 1.0
 LONGEST: Final = timedelta(seconds=MOST_PAUSE_S)
 
 
+def come(moment: datetime, now: datetime, longest: timedelta) -> bool:
+    """Whether a moment has come; one further away than the ``longest`` was named before the clock was set back."""
+    return not now < moment <= now + longest
+
+
 async def until(
     clock: Clock,
     moment: datetime | None,
@@ -29,13 +34,12 @@ async def until(
 ) -> None:
     """Wait until the clock has come to a moment, or something is there ``early``; without a moment until it is woken.
 
-    The clock is looked at, not slept by: a test turns it, and so may an operator. A moment that is further away than
-    the ``longest`` there can be was named before the clock was set back, and has come.
+    The clock is looked at, not slept by: a test turns it, and so may an operator.
     """
     if moment is None:
         await woken.wait()
         return
-    while clock.now() < moment <= clock.now() + longest and not early():
+    while not come(moment, clock.now(), longest) and not early():
         await asyncio.sleep(LOOK_S)
 
 
@@ -44,6 +48,16 @@ async def stored(ctx: Context, store: Callable[[Connection], T]) -> T:
     while True:
         try:
             return await ctx.journal.write(store)
+        except Unavailable as failure:
+            ctx.log.warning("notifications wait: %s", failure)
+            await asyncio.sleep(AGAIN_S)
+
+
+async def found(ctx: Context, look: Callable[[Connection], T]) -> T:
+    """Read something however long the database cannot be read: who looks for ever must not end of one failure."""
+    while True:
+        try:
+            return await ctx.host.database.read(look)
         except Unavailable as failure:
             ctx.log.warning("notifications wait: %s", failure)
             await asyncio.sleep(AGAIN_S)
@@ -110,11 +124,11 @@ class Lane:
     async def _next_look(self) -> datetime | None:
         if self.paused_until is not None or self._woken.is_set():
             return self.paused_until
-        return await self._read(lambda db: tables.next_try(db, self.name))
+        return await found(self._ctx, lambda db: tables.next_try(db, self.name))
 
     async def _round(self) -> None:
         """Send everything that is due, the most urgent first; ends early where the notifier cannot."""
-        while row := await self._read(lambda db: tables.waiting(db, self.name, self._clock.now(), LONGEST)):
+        while row := await found(self._ctx, lambda db: tables.waiting(db, self.name, self._clock.now(), LONGEST)):
             if not await self._send(row):
                 return
 
@@ -159,11 +173,3 @@ class Lane:
             return
         next_at = self._clock.now() + timedelta(seconds=min(FIRST_PAUSE_S * 2 ** row["faults"], MOST_PAUSE_S))
         await stored(self._ctx, lambda db: tables.again(db, row["id"], next_at, problem, fault=True))
-
-    async def _read(self, look: Callable[[Connection], T]) -> T:
-        while True:
-            try:
-                return await self._ctx.host.database.read(look)
-            except Unavailable as failure:
-                self._ctx.log.warning("notifications wait: %s", failure)
-                await asyncio.sleep(AGAIN_S)

@@ -121,9 +121,13 @@ def _pieces(numbers: list[int], size: int = 500) -> list[list[int]]:
     return [numbers[start : start + size] for start in range(0, len(numbers), size)]
 
 
-def due(db: Connection, at: datetime, most: int = 20) -> list[dict[str, Any]]:
-    """Notifications whose time to be told has come, the oldest first."""
-    wanted = sa.select(notification).where(_n.due_at.is_not(None), _n.due_at <= at)
+def due(db: Connection, at: datetime, longest: timedelta, most: int = 20) -> list[dict[str, Any]]:
+    """Notifications whose time to be told has come, the oldest first.
+
+    None waits longer than ``longest``: what seems to was kept before the clock was set back.
+    """
+    is_due = sa.or_(_n.due_at <= at, _n.due_at > at + longest)
+    wanted = sa.select(notification).where(_n.due_at.is_not(None), is_due)
     return [dict(row) for row in db.core.execute(wanted.order_by(_n.due_at, _n.id).limit(most)).mappings()]
 
 

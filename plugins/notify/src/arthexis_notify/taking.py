@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from arthexis import Connection, Event, Notification
 from arthexis_notify import tables, texts
-from arthexis_notify.rules import Rule, values_of
+from arthexis_notify.rules import MOST_WAIT_S, Rule, values_of
 from arthexis_notify.settings import Settings
 
 Names = Collection[str]
 BIGGEST: Final = 2**31 - 1
+LONGEST_WAIT: Final = timedelta(seconds=MOST_WAIT_S)
 
 
 def wanted(settings: Settings, event: Event) -> tuple[list[Rule], list[Rule]]:
@@ -91,7 +92,7 @@ def tell_due(settings: Settings, names: Names, at: datetime) -> Callable[[Connec
     rules = {rule.name: rule for rule in settings.in_force}
 
     def store(db: Connection) -> None:
-        for row in tables.due(db, at):
+        for row in tables.due(db, at, LONGEST_WAIT):
             rule = rules.get(row["rule"])
             missed = tables.take_token(db, rule.name, rule.most, rule.per_s, at) if rule is not None else None
             if rule is None or missed is None:  # the rule is gone, or has spoken too often

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from arthexis import Connection, Context, Unavailable
 from arthexis_notify import tables
+from arthexis_notify.sending import found
 
 LOOK_S: Final = 0.5
 DISK_S: Final = 30.0
@@ -36,7 +37,7 @@ class Watch:
 
     async def run(self) -> None:
         """Look, for ever; those who were connected when the node ended, and are not, have gone."""
-        self._online = await self._host.database.read(tables.online)
+        self._online = await found(self._ctx, tables.online)
         while True:
             await asyncio.sleep(LOOK_S)
             online, states = self._stations(), self._plugins()
