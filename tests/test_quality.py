@@ -111,7 +111,7 @@ BROKEN: dict[str, tuple[str, str]] = {
     "zoo.syntax_error": ("imports-alone", "SyntaxError"),
     "zoo.missing_module": ("imports-alone", "No module named 'zoo_never_shipped'"),
     "zoo.no_module": ("imports-alone", "is no module"),
-    "zoo.misspelt_hook": ("composes", "there is no hook on_transaction_strated (Did you mean on_transaction_started?)"),
+    "zoo.misspelt_hook": ("composes", "there is no hook on_transaction_strated (Did you mean on_transaction_started?"),
     "zoo.wrong_signature": ("composes", "weather"),
     "zoo.returns_none": ("composes", "returned None"),
     "zoo.hangs_in_register": ("composes", "TimeoutError: no end within 8 s"),
