@@ -104,6 +104,25 @@ def test_several_settings_that_must_be_set_are_all_named(arthexis: Any, site: An
     assert told["cure"] == f"Write [plugins.acme] into {arthexis.file}, and below it url = … and key = …"
 
 
+COMMANDS = """
+from arthexis import Command, hookimpl
+
+@hookimpl
+def register_commands():
+    yield Command("acmecmd", "acme_nowhere:command", "It is not there")
+"""
+
+
+def test_a_command_that_cannot_be_loaded_names_its_plugin(arthexis: Any, site: Any) -> None:
+    arthexis.write(f"[node]\nenable = [{site.add(COMMANDS, 'acme')!r}]\n")
+    told = arthexis("acmecmd", "--json")
+    assert (told.error["place"], told.error["problem"].partition(":")[0]) == (
+        "plugin acme",
+        "the command acmecmd cannot be loaded",
+    )
+    assert told.error["cure"] == "Reinstall acme, or run: arthexis plugins disable acme:acme"
+
+
 async def refusal(url: str) -> tuple[int, str]:
     """How a station is refused: status and text."""
     async with ClientSession() as session:
