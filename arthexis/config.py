@@ -174,6 +174,9 @@ class Configuration:
                 raise self._unknown(
                     f"{name}.{key}", [f"{name}.{k}" for k in struct.__struct_encode_fields__], name, key
                 )
+        lacking = [f.encode_name for f in msgspec.structs.fields(struct) if f.required and f.encode_name not in merged]
+        if lacking:
+            raise self._lacking(name, lacking)
         try:
             return msgspec.convert(merged, struct, dec_hook=read_secret)
         except msgspec.ValidationError as error:
@@ -333,6 +336,15 @@ class Configuration:
                 key = spelling.get(shouted, shouted.lower())
                 found[key] = typed(text, kind_of(struct, key)) if shouted in spelling else text
         return found
+
+    def _lacking(self, section: str, keys: list[str]) -> ConfigError:
+        """Settings that have no default and are not set; where they are several, no single one can be set."""
+        named = " and ".join(f"{section}.{key}" for key in keys)
+        said = f"{named} {'is' if len(keys) == 1 else 'are'} not set, and there is no default"
+        cure = f"Run: arthexis config set {named} VALUE"
+        if len(keys) > 1:
+            cure = f"Write [{section}] into {self.path}, and below it {' and '.join(f'{key} = …' for key in keys)}"
+        return ConfigError(said, place=f"{self.path}: {section}", cure=cure)
 
     def _invalid(self, section: str, struct: type[Struct], said: str, merged: Mapping[str, Any]) -> ConfigError:
         problem, _, where = said.partition(" - at `$.")

@@ -77,12 +77,13 @@ def _coroutine_function(fn: Any) -> bool:
     return any(inspect.iscoroutinefunction(candidate) for candidate in candidates)
 
 
-def context_goes(handler: Callable[..., Any], arguments: int) -> str | None:
-    """Where a handler called with so many arguments takes the context: ``"last"``, ``"named"``, or None: nowhere.
+def context_goes(handler: Callable[..., Any], arguments: int) -> int | str | None:
+    """Where a handler called with so many arguments takes the context: its place among them, ``"named"``, or None.
 
-    Whoever has a parameter ``ctx`` gets it there, by name where it stands further back or is keyword-only; else it is
-    the first parameter after those arguments that has no default, or what ``*args`` takes after them. What a decorator
-    takes as ``*args`` is for the function that it wraps. Raises ``TypeError`` where the call would fail.
+    Whoever has a parameter ``ctx`` gets it there, before, between or after those arguments, by name where it stands
+    further back or is keyword-only; else it is the first parameter after those arguments that has no default, or what
+    ``*args`` takes after them. What a decorator takes as ``*args`` is for the function that it wraps. Raises
+    ``TypeError`` where the call would fail.
     """
     try:
         signature = inspect.signature(handler, follow_wrapped=False)
@@ -91,30 +92,42 @@ def context_goes(handler: Callable[..., Any], arguments: int) -> str | None:
     except ValueError:
         return None
     place = _context_place(list(signature.parameters.values()), arguments)
-    given: list[object] = [None] * (arguments + (place == "last"))
+    given: list[object] = [None] * (arguments + isinstance(place, int))
     signature.bind(*given, **({CONTEXT: None} if place == "named" else {}))
     return place
 
 
-def _context_place(parameters: list[inspect.Parameter], arguments: int) -> str | None:
+def _context_place(parameters: list[inspect.Parameter], arguments: int) -> int | str | None:
     positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+    names = [p.name for p in positional[: arguments + 1]]
+    if CONTEXT in names:
+        return names.index(CONTEXT)
     after = positional[arguments:]
-    if after and (after[0].name == CONTEXT or after[0].default is inspect.Parameter.empty):
-        return "last"
-    keyed = [
-        p for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY} and p not in positional[:arguments]
-    ]
-    if any(p.name == CONTEXT for p in keyed):
+    if after and after[0].default is inspect.Parameter.empty:
+        return arguments
+    if any(p.name == CONTEXT and p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY} for p in parameters):
         return "named"
     rest = any(p.kind is p.VAR_POSITIONAL for p in parameters) and len(positional) == arguments
-    return "last" if rest else None
+    return arguments if rest else None
 
 
 def _callable_with(handler: Callable[..., Any], arguments: int) -> bool:
+    """Whether a handler can be called with so many arguments, and the context where it takes that."""
     try:
         context_goes(handler, arguments)
     except TypeError:
         return False
+    return True
+
+
+def _takes(function: Callable[..., Any], arguments: int) -> bool:
+    """Whether a function can be called with just so many arguments."""
+    try:
+        inspect.signature(function).bind(*[None] * arguments)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
     return True
 
 
@@ -542,7 +555,7 @@ class Job:
         """Check the types."""
         _expect("name", _name(self.name), "text that stays the same for ever")
         _expect(f"handler of {self.name}", _coroutine_function(self.handler), "a coroutine function (async def)")
-        _expect(f"handler of {self.name}", _callable_with(self.handler, 2), "a function of (ctx, args)")
+        _expect(f"handler of {self.name}", _takes(self.handler, 2), "a function of (ctx, args)")
         _expect(f"every_s of {self.name}", self.every_s is None or self.every_s > 0, "seconds above 0, or None")
         _expect(f"retries of {self.name}", self.retries >= 0, "0 or more")
         _expect(f"timeout_s of {self.name}", self.timeout_s > 0 and self.backoff_s >= 0, "seconds above 0")

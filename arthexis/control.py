@@ -31,6 +31,7 @@ from arthexis.charging import (
     transactions,
 )
 from arthexis.charging.ids import folded
+from arthexis.contributions import DataTransfer, Route
 from arthexis.db import backup, jobs, migrate
 from arthexis.db.statements import Connection
 from arthexis.errors import DomainError, NotFound, PluginError, Unavailable
@@ -192,7 +193,12 @@ async def plugins_explain(host: Host, name: str) -> dict[str, Any]:
 
 
 def _short(contribution: Any) -> str:
-    for name in ("name", "subprotocol", "vendor_id", "path", "migrations"):
+    """What tells a contribution from its like: vendor and message, method and path, or its name."""
+    if isinstance(contribution, DataTransfer):
+        return f"{contribution.vendor_id}/{contribution.message_id or '*'}"
+    if isinstance(contribution, Route):
+        return f"{contribution.method} {contribution.place}"
+    for name in ("name", "subprotocol", "migrations"):
         if hasattr(contribution, name):
             return str(getattr(contribution, name))
     return type(contribution).__name__

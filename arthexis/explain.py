@@ -212,6 +212,14 @@ def _vendors(host: Host, name: str) -> Iterator[Meaning]:
     vendor, slash, message = name.partition("/")
     found = [(p, t) for p, t in host.composition.data_transfers if t.vendor_id.lower() == vendor.lower()]
     if not found:
+        if slash and "." in vendor:
+            yield Meaning(
+                kind="data transfer",
+                name=name,
+                summary="A message of a vendor whom no plugin here knows",
+                asked=(),
+                otherwise="UnknownVendorId",
+            )
         return
     exact = [(p, t) for p, t in found if t.message_id is not None and t.message_id.lower() == message.lower()]
     rest = [(p, t) for p, t in found if t.message_id is None]

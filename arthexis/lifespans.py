@@ -69,7 +69,7 @@ class Context:
     async def call(self, plugin: Plugin, fn: Callable[..., Awaitable[T]], *args: Any, within_s: float = CALL_S) -> T:
         """Call what another plugin contributed, at most so many seconds; what goes wrong is counted as that plugin's.
 
-        A function of one argument more gets the context of its own plugin as the last. Raises ``Unavailable`` where the
+        A function of one argument more gets its own plugin's context (``fitted``). Raises ``Unavailable`` where the
         plugin is not at work or says so itself, ``DomainError`` where it refuses, and ``PluginError`` for anything
         else: it raised, took too long, or ended the task it ran in. Nothing but these, so that a loop over
         contributions needs no more than these three.
@@ -94,8 +94,8 @@ class Context:
         ``given`` is what it gets instead, from who has more to tell than this context.
         """
         place, context = context_goes(handler, arguments), self if given is None else given
-        if place == "last":
-            return lambda *args: handler(*args, context)
+        if isinstance(place, int):
+            return lambda *args: handler(*args[:place], context, *args[place:])
         return partial(handler, **{CONTEXT: context}) if place == "named" else handler
 
     def lacks(self, missing: Unavailable) -> None:

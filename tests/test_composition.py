@@ -6,6 +6,7 @@ import importlib.metadata
 import textwrap
 from typing import Any
 
+import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
 from arthexis.testing import wire
@@ -44,6 +45,82 @@ def with_tables(site: Any, name: str) -> str:
         f"{name}/migrations/0001_first.py": REVISION.format(name=name),
     }
     return str(site.add("", name, files=files))
+
+
+ASKS = """
+from arthexis import hookimpl
+
+@hookimpl
+async def {hook}({arguments}):
+    return None
+"""
+ARGUMENTS = [
+    (
+        "decide_authorization",
+        "station, idtag",
+        "no argument idtag; it has station, id_tag, starting",
+        "Did you mean id_tag?",
+    ),
+    ("on_booted", "station", "no argument station; it has event", "Write: async def on_booted(event)"),
+]
+
+
+@pytest.mark.parametrize(("hook", "arguments", "reason", "cure"), ARGUMENTS)
+def test_an_argument_that_a_hook_has_not_is_named_with_the_nearest_one(
+    hook: str, arguments: str, reason: str, cure: str, arthexis: Any, site: Any
+) -> None:
+    arthexis.write(f"[node]\nenable = [{site.add(ASKS.format(hook=hook, arguments=arguments), 'acme')!r}]\n")
+    told = arthexis("plugins", "info", "acme", "--json").json
+    assert (told["state"], told["reason"]) == ("failed", f"{hook} has {reason}")
+    assert told["cure"].startswith(cure)
+    assert told["cure"].endswith("or run: arthexis plugins disable acme:acme")
+
+
+NEEDS = """
+from msgspec import Struct
+from arthexis import Config, hookimpl
+
+class Settings(Struct):
+    {fields}
+
+@hookimpl
+def register_config():
+    yield Config(Settings)
+"""
+
+
+def test_a_setting_that_must_be_set_is_named_and_its_cure_cures(arthexis: Any, site: Any) -> None:
+    arthexis.write(f"[node]\nenable = [{site.add(NEEDS.format(fields='url: str'), 'acme')!r}]\n")
+    told = arthexis("plugins", "info", "acme", "--json").json
+    assert "plugins.acme.url is not set, and there is no default" in told["reason"]
+    assert told["cure"] == "Run: arthexis config set plugins.acme.url VALUE"
+    assert arthexis(*told["cure"].split()[2:]).status == 0
+    assert arthexis("plugins", "info", "acme", "--json").json["state"] == "migrated"
+
+
+def test_several_settings_that_must_be_set_are_all_named(arthexis: Any, site: Any) -> None:
+    arthexis.write(f"[node]\nenable = [{site.add(NEEDS.format(fields='url: str; key: str'), 'acme')!r}]\n")
+    told = arthexis("plugins", "info", "acme", "--json").json
+    assert told["cure"] == f"Write [plugins.acme] into {arthexis.file}, and below it url = … and key = …"
+
+
+COMMANDS = """
+from arthexis import Command, hookimpl
+
+@hookimpl
+def register_commands():
+    yield Command("acmecmd", "acme_nowhere:command", "It is not there")
+"""
+
+
+def test_a_command_that_cannot_be_loaded_names_its_plugin(arthexis: Any, site: Any) -> None:
+    arthexis.write(f"[node]\nenable = [{site.add(COMMANDS, 'acme')!r}]\n")
+    told = arthexis("acmecmd", "--json")
+    assert (told.error["place"], told.error["problem"].partition(":")[0]) == (
+        "plugin acme",
+        "the command acmecmd cannot be loaded",
+    )
+    assert told.error["cure"] == "Reinstall acme, or run: arthexis plugins disable acme:acme"
 
 
 async def refusal(url: str) -> tuple[int, str]:

@@ -25,6 +25,9 @@ async def other_keyword(event, *, tries=3): ...
 async def rest(event, *more): ...
 async def everything(*args, **options): ...
 async def positional(event, ctx, /): ...
+async def first(ctx, event): ...
+async def first_of_many(ctx, event, tries=3): ...
+async def first_and_rest(ctx, *events): ...
 async def priced(price, event, ctx): ...
 
 
@@ -43,32 +46,37 @@ class Shop:
     async def of_class(cls, event, ctx): ...
 
 
-HANDLERS: list[tuple[Callable[..., Any], str | None]] = [
+HANDLERS: list[tuple[Callable[..., Any], int | str | None]] = [
     (bare, None),
-    (last, "last"),
-    (other_name, "last"),
+    (last, 1),
+    (other_name, 1),
     (with_default, None),
-    (default_ctx, "last"),
+    (default_ctx, 1),
     (further_back, "named"),
     (keyword, "named"),
     (keyword_default, "named"),
     (other_keyword, None),
-    (rest, "last"),
+    (rest, 1),
     (everything, None),
-    (positional, "last"),
-    (functools.partial(priced, 0.31), "last"),
+    (positional, 1),
+    (first, 0),
+    (first_of_many, 0),
+    (first_and_rest, 0),
+    (functools.partial(priced, 0.31), 1),
     (functools.partial(last, ctx=None), "named"),
-    (wrapped, "last"),
+    (wrapped, 1),
     (narrowed, None),
-    (Shop(), "last"),
+    (Shop(), 1),
     (Shop().method, None),
-    (Shop.of_class, "last"),
+    (Shop.of_class, 1),
     (print, None),
 ]
 
 
 @pytest.mark.parametrize(("handler", "place"), HANDLERS, ids=lambda value: getattr(value, "__name__", str(value))[:20])
-def test_the_context_goes_where_a_handler_has_a_place_for_it(handler: Callable[..., Any], place: str | None) -> None:
+def test_the_context_goes_where_a_handler_has_a_place_for_it(
+    handler: Callable[..., Any], place: int | str | None
+) -> None:
     assert context_goes(handler, 1) == place
 
 
@@ -78,7 +86,9 @@ def test_a_fitted_handler_is_called_with_just_that() -> None:
     ctx.fitted(lambda event: seen.append(event))("a")
     ctx.fitted(lambda event, ctx: seen.append((event, ctx)))("b")
     ctx.fitted(lambda event, tries=3, *, ctx: seen.append((event, tries, ctx)))("c")
-    assert seen == ["a", ("b", ctx), ("c", 3, ctx)]
+    ctx.fitted(lambda ctx, station, data: seen.append((ctx, station, data)), 2)("d", "e")
+    ctx.fitted(lambda station, ctx, data=None: seen.append((station, ctx, data)), 2)("f", "g")
+    assert seen == ["a", ("b", ctx), ("c", 3, ctx), (ctx, "d", "e"), ("f", ctx, "g")]
 
 
 async def nothing() -> None: ...
@@ -101,6 +111,14 @@ def test_a_handler_that_could_never_be_called_is_refused(
     with pytest.raises(TypeError, match="must be a function of") as refused:
         make(handler)
     assert said in str(refused.value)
+
+
+async def no_place_for_data(ctx, station): ...
+
+
+def test_a_data_transfer_whose_context_takes_the_place_of_its_data_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"handler of a any message must be a function of \(station, data\) or"):
+        DataTransfer("a", None, no_place_for_data)
 
 
 async def waits(*args): ...

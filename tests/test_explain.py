@@ -140,6 +140,24 @@ async def test_a_hook_that_is_suspended_is_shown_as_not_asked(acme: Any, host: A
 
 
 @pytest.mark.plugins(*PLUGINS)
+async def test_a_vendor_whom_nobody_knows_is_explained_by_what_its_station_is_told(
+    acme: Any, host: Any, station: Any
+) -> None:
+    [meaning] = explain(host.host, "com.nobody/x")["meanings"]
+    await station.boot()
+    answer = await station.send("DataTransfer", {"vendorId": "com.nobody", "messageId": "x"})
+    assert (meaning["kind"], meaning["asked"]) == ("data transfer", ())
+    assert meaning["otherwise"] == answer["status"] == "UnknownVendorId"
+
+
+@pytest.mark.plugins(*PLUGINS)
+async def test_what_a_plugin_offers_is_told_apart(acme: Any, host: Any) -> None:
+    offers = (await host.ask("plugins.info", name="acme"))["offers"]
+    assert offers["data_transfers"] == ["com.acme/GetPrice", "com.acme/*"]
+    assert offers["routes"] == ["GET /api/v1/acme/prices"]
+
+
+@pytest.mark.plugins(*PLUGINS)
 async def test_a_name_that_means_nothing_gets_the_closest(acme: Any, host: Any) -> None:
     for wrong, meant in (
         ("autorize", "Authorize"),

@@ -49,10 +49,16 @@ async def test_a_station_boots(station):
 class TestNode:
     async def test_it_listens(self, host):
         assert host.url.startswith("http://127.0.0.1:")
+
+
+async def test_the_clock_stands_still(clock):
+    before = clock.now()
+    clock.advance(10)
+    assert (clock.now() - before).total_seconds() == 10
 """
 
 
-@pytest.mark.parametrize(("without", "ended"), [((), "2 passed"), (("-p", "hide"), "2 errors")])
+@pytest.mark.parametrize(("without", "ended"), [((), "3 passed"), (("-p", "hide"), "2 errors")])
 def test_no_setting_of_pytest_is_needed_and_what_is_missing_is_named(
     without: tuple[str, ...], ended: str, tmp_path: Path
 ) -> None:

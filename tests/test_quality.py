@@ -111,7 +111,7 @@ BROKEN: dict[str, tuple[str, str]] = {
     "zoo.syntax_error": ("imports-alone", "SyntaxError"),
     "zoo.missing_module": ("imports-alone", "No module named 'zoo_never_shipped'"),
     "zoo.no_module": ("imports-alone", "is no module"),
-    "zoo.misspelt_hook": ("composes", "there is no hook on_transaction_strated (Did you mean on_transaction_started?)"),
+    "zoo.misspelt_hook": ("composes", "there is no hook on_transaction_strated (Did you mean on_transaction_started?"),
     "zoo.wrong_signature": ("composes", "weather"),
     "zoo.returns_none": ("composes", "returned None"),
     "zoo.hangs_in_register": ("composes", "TimeoutError: no end within 8 s"),
@@ -265,6 +265,9 @@ def test_the_level_that_is_asked_for_decides_the_status(arthexis: Any) -> None:
 def test_a_name_that_means_nothing_or_too_much_is_refused(site: Site) -> None:
     with pytest.raises(NotFound, match=r"Did you mean (arthexis-)?files\?"):
         score("filse")
+    site.add("", "arthexis-krole", group="arthexis.roles", entries={"krole": "krole_roles:krole"})
+    with pytest.raises(NotFound, match=r"no plugin krole is installed.*Did you mean arthexis-krole\?"):
+        score("krole")
     for owner in ("arthexis-one", "arthexis-two"):
         site.add("", "twin", distribution=owner, entries={"twin": "twin"})
     with pytest.raises(PluginError, match="Say arthexis-one:twin or arthexis-two:twin"):

@@ -211,9 +211,16 @@ def test_the_command_says_what_comes_next(arthexis: Any, tmp_path: Path) -> None
         '  pip install -e ".[test]"',
         "  pytest",
         "  arthexis plugins enable arthexis-acme-tools:acme_tools",
-        "  arthexis restart",
+        "  arthexis restart --open",
     ]
     assert 'DataTransfer("com.acme_tools", "GetPrice"' in _read(folder, "src/arthexis_acme_tools/*.py")
+
+
+@pytest.mark.parametrize("kind", scaffold.kinds())
+def test_what_the_readme_tries_is_done_on_a_node_that_lets_it(kind: str, tmp_path: Path) -> None:
+    folder = scaffold.write("acme", kind, tmp_path).folder
+    restarts = re.findall(r"^arthexis restart.*", _read(folder, "README.md"), re.MULTILINE)
+    assert restarts == ["arthexis restart --open  # for this machine alone: no station needs a key"]
 
 
 def test_one_that_stands_in_for_another_is_enabled_in_its_place(tmp_path: Path) -> None:

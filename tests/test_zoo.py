@@ -13,6 +13,7 @@ from arthexis.testing import wire
 
 ZOO = Path(__file__).parent / "zoo"
 HOOKS = "Compare its hooks with docs/hooks.md"
+OR_OFF = ", or run: arthexis plugins disable "
 OFF = "Mend it, or run: arthexis plugins disable "
 
 # name -> state, stage, reason, cure
@@ -22,14 +23,14 @@ TABLE: dict[str, tuple[str, str | None, str, str]] = {
         "failed",
         "registered",
         "register_actions is asynchronous, but is called while composing",
-        "Write: def register_actions():",
+        f"Write: def register_actions():{OR_OFF}zoo-async-register:zoo.async_register",
     ),
     "zoo.bad_route": ("failed", "registered", "register_routes: TypeError: path must be written like", OFF),
     "zoo.bare_lifespan": (
         "failed",
         "registered",
         "lifespan is no async context manager",
-        "Put @asynccontextmanager under @hookimpl",
+        f"Put @asynccontextmanager under @hookimpl{OR_OFF}zoo-bare-lifespan:zoo.bare_lifespan",
     ),
     "zoo.broken_settings": ("failed", "configured", "its settings cannot be read: NotImplementedError", OFF),
     "zoo.cancels_in_action": ("degraded", None, "CancelledError", "Run: arthexis plugins info zoo.cancels_in_action"),
@@ -80,7 +81,7 @@ TABLE: dict[str, tuple[str, str | None, str, str]] = {
         "failed",
         "registered",
         "there is no hook on_transaction_strated",
-        "Did you mean on_transaction_started?",
+        f"Did you mean on_transaction_started? Mend it{OR_OFF}zoo-misspelt-hook:zoo.misspelt_hook",
     ),
     "zoo.missing_attribute": (
         "failed",
@@ -98,7 +99,7 @@ TABLE: dict[str, tuple[str, str | None, str, str]] = {
         "failed",
         "registered",
         "register_tables: there is no folder migrations in zoo_nobody",
-        "Name the folder that holds its revisions",
+        f"Name the folder of its revisions{OR_OFF}zoo-no-migrations:zoo.no_migrations",
     ),
     "zoo.no_module": ("failed", "imported", "its import failed: TypeError: zoo_no_module:plugin is no module", OFF),
     "zoo.odd_exception": ("failed", "imported", "its import failed: Odd: (its text cannot be read)", OFF),
@@ -122,13 +123,13 @@ TABLE: dict[str, tuple[str, str | None, str, str]] = {
         "failed",
         "registered",
         "decide_boot is no coroutine function",
-        "Write: async def decide_boot(...)",
+        f"Write: async def decide_boot(...){OR_OFF}zoo-sync-decision:zoo.sync_decision",
     ),
     "zoo.sync_listener": (
         "failed",
         "registered",
         "on_booted is no coroutine function",
-        "Write: async def on_booted(...)",
+        f"Write: async def on_booted(...){OR_OFF}zoo-sync-listener:zoo.sync_listener",
     ),
     "zoo.syntax_error": ("failed", "imported", "its import failed: SyntaxError: invalid syntax", OFF),
     "zoo.thief": (
@@ -148,7 +149,7 @@ TABLE: dict[str, tuple[str, str | None, str, str]] = {
         "failed",
         "registered",
         "register_actions is a wrapper, and the host does not call wrappers",
-        "Implement the hook itself",
+        f"Implement the hook itself{OR_OFF}zoo-wraps-hook:zoo.wraps_hook",
     ),
     "zoo.wrong_settings": (
         "failed",
@@ -159,8 +160,8 @@ TABLE: dict[str, tuple[str, str | None, str, str]] = {
     "zoo.wrong_signature": (
         "failed",
         "registered",
-        "Plugin 'zoo-wrong-signature:zoo.wrong_signature' for hook 'decide_boot'",
-        HOOKS,
+        "decide_boot has no argument weather; it has station, boot",
+        f"Write: async def decide_boot(station, boot){OR_OFF}zoo-wrong-signature:zoo.wrong_signature",
     ),
     "zoo.blocks_the_loop": (
         "degraded",

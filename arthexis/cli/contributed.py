@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    from arthexis.plugins.states import Plugin
 
 FILE = "commands.json"
 
@@ -39,10 +42,13 @@ def remember(host: Any) -> None:
         return
 
 
-def targets(config_path: Path | None) -> dict[str, str]:
-    """``module:attribute`` of each command that the plugins of this configuration bring; raises ``ArthexisError``."""
+def targets(config_path: Path | None) -> dict[str, tuple[str, Plugin]]:
+    """``module:attribute`` of each command that the plugins of this configuration bring, and whose it is.
+
+    Raises ``ArthexisError``.
+    """
     from arthexis.assembly import Options, assemble
 
     host = assemble(Options(config=config_path))
     remember(host)
-    return {command.name: command.target for _, command in host.composition.commands}
+    return {command.name: (command.target, plugin) for plugin, command in host.composition.commands}

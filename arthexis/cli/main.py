@@ -68,15 +68,16 @@ class Root(click.Group):
         if cmd_name in COMMANDS:
             module, attribute, _ = COMMANDS[cmd_name]
             return _command(f"arthexis.cli.{module}", attribute)
-        target = contributed.targets(ctx.params.get("config")).get(cmd_name)
-        if target is None:
+        found = contributed.targets(ctx.params.get("config")).get(cmd_name)
+        if found is None:
             return None
+        target, plugin = found
         module, _, attribute = target.partition(":")
         command, error = attempt(_command, module, attribute)
         if error is not None:
-            raise PluginError(
-                f"its command cannot be loaded: {told(error)}", place=cmd_name, cure="Reinstall its plugin"
-            )
+            said = f"the command {cmd_name} cannot be loaded: {told(error)}"
+            cure = plugin.or_off(f"Reinstall {plugin.distribution}")
+            raise PluginError(said, place=f"plugin {plugin.name}", cure=cure)
         return command
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:

@@ -231,10 +231,13 @@ def _check_tables(composition: Composition, registry: Registry) -> None:
         first = folders.setdefault(plugin.distribution, tables.migrations)
         path, _ = attempt(lambda name=package, inside=folder: Path(str(files(name).joinpath(inside))))
         if path is None or not path.is_dir():
-            problem, cure = f"there is no folder {folder} in {package}", "Name the folder that holds its revisions"
+            problem, cure = (
+                f"there is no folder {folder} in {package}",
+                plugin.or_off("Name the folder of its revisions"),
+            )
         elif first != tables.migrations:
             problem = f"{plugin.distribution} has its migrations in {first} already"
-            cure = "Keep all revisions of a distribution in one folder"
+            cure = plugin.or_off("Keep all revisions of a distribution in one folder")
         else:
             continue
         plugin.fail(State.REGISTERED, f"register_tables: {problem}", cure)

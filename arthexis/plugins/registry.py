@@ -77,13 +77,16 @@ class Registry:
         """Hand a plugin's module to pluggy; a misspelt hook or a wrong signature fails the plugin."""
         _, error = attempt(self.manager.register, plugin.module, plugin.full_name)
         wrong, broken = attempt(lambda: self._misspelt(plugin) or self._misshapen(plugin))
-        if error is not None or broken is not None:
-            self._unregister(plugin)
-            plugin.fail(State.REGISTERED, spoken(error or broken), "Compare its hooks with docs/hooks.md")
-            return
+        if isinstance(error, pluggy.PluginValidationError):
+            wrong, _ = attempt(self._misargued, plugin)
+        elif error is not None or broken is not None:
+            wrong = None
+        if wrong is None and (error is not None or broken is not None):
+            wrong = spoken(error or broken), "Compare its hooks with docs/hooks.md"
         if wrong is not None:
+            reason, cure = wrong
             self._unregister(plugin)
-            plugin.fail(State.REGISTERED, *wrong)
+            plugin.fail(State.REGISTERED, reason, plugin.or_off(cure))
             return
         self._plugins[plugin.full_name] = plugin
         plugin.retired = tuple(self._retired(plugin))
@@ -130,6 +133,23 @@ class Registry:
                     said = _shape(caller.name, implementation)
                     if said is not None:
                         return f"{caller.name} {said[0]}", said[1]
+        return None
+
+    def _misargued(self, plugin: Plugin) -> tuple[str, str] | None:
+        """Reason and cure of a hook of this plugin that asks for an argument which the host does not give."""
+        for name in dir(plugin.module):
+            options = self.manager.parse_hookimpl_opts(plugin.module, name)
+            hook = options and (options.get("specname") or name)
+            if hook not in self._hooks:
+                continue
+            there = list(inspect.signature(getattr(hookspecs, hook)).parameters)
+            asked = inspect.signature(getattr(plugin.module, name)).parameters.values()
+            lacking = [p.name for p in asked if p.default is p.empty and p.name not in there]
+            if lacking:
+                kind = "async " if hook.startswith(("decide_", "on_")) else ""
+                close = difflib.get_close_matches(lacking[0], there, 1)
+                cure = f"Did you mean {close[0]}?" if close else f"Write: {kind}def {hook}({', '.join(there)})"
+                return f"{hook} has no argument {lacking[0]}; it has {', '.join(there) or 'none'}", cure
         return None
 
     def implementations(self, hook: str) -> tuple[Implementation, ...]:

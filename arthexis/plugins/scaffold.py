@@ -182,6 +182,7 @@ def _words(chosen: Skeleton) -> dict[str, str]:
     """What the braces of ``common.md`` stand for."""
     facts, api = chosen.facts, _api()
     group, target = (ROLES, "arthexis_acme:acme") if chosen.of_role else (GROUP, "arthexis_acme")
+    restart = "arthexis restart --open  # for this machine alone: no station needs a key"
     on = "arthexis roles use acme" if chosen.of_role else "arthexis plugins enable arthexis-acme:acme"
     return {
         "about": facts["about"].strip(),
@@ -189,7 +190,7 @@ def _words(chosen: Skeleton) -> dict[str, str]:
         "checked": "arthexis-acme" if chosen.of_role else "acme",
         "entry_points": f"{group} =\n    acme = {target}",
         "example": facts.get("example", "").rstrip("\n"),
-        "install": f"pip install arthexis-acme\n{on}\narthexis restart",
+        "install": f"pip install arthexis-acme\n{on}\n{restart}",
         "package_data": _lines(["py.typed", *facts.get("package_data", [])]),
         "requires": _lines(sorted([f"arthexis-host{api}", *facts.get("requires", [])])),
         "node": _node(chosen),
@@ -223,7 +224,7 @@ def _next(folder: Path, names: Names, chosen: Skeleton) -> list[str]:
     place = f'"{folder}"' if " " in str(folder) else folder
     first = [f"cd {place}", 'pip install -e ".[test]"', "pytest"]
     if chosen.of_role:
-        return [*first, f"arthexis roles use {names.plugin}", "arthexis restart"]
+        return [*first, f"arthexis roles use {names.plugin}", "arthexis restart --open"]
     rival = chosen.facts.get("instead_of")
     instead = f" --instead-of {rival}" if any(plugin.full_name == rival for plugin in discover()) else ""
-    return [*first, f"arthexis plugins enable {names.distribution}:{names.plugin}{instead}", "arthexis restart"]
+    return [*first, f"arthexis plugins enable {names.distribution}:{names.plugin}{instead}", "arthexis restart --open"]

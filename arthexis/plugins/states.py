@@ -153,6 +153,11 @@ class Plugin:
         self.stage = stage
         self._move(State.FAILED, reason, cure)
 
+    def or_off(self, cure: str) -> str:
+        """A cure that only the plugin's author can apply, and what an operator does meanwhile."""
+        joined = f"{cure} Mend it, or" if cure.endswith("?") else f"{cure}, or"
+        return f"{joined} run: arthexis plugins disable {self.full_name}"
+
     def rest(self, state: State, reason: str, cure: str = "") -> None:
         """Stand aside (off, unavailable, degraded, suspended or stopped) with a reason."""
         self._move(state, reason, cure)

@@ -144,7 +144,8 @@ def _facts(name: str) -> Facts:
         raise PluginError(f"{name} comes from several distributions", place="plugins check", cure=cure)
     if not owners:
         names = [n for plugin in everything for n in (plugin.name, plugin.full_name, plugin.distribution)]
-        close = difflib.get_close_matches(name, [*names, *(d.distribution for d in of_roles)], 1)
+        of_role = [d.distribution for d in of_roles if d.point.name == name]
+        close = of_role or difflib.get_close_matches(name, [*names, *(d.distribution for d in of_roles)], 1)
         cure = f"Did you mean {close[0]}?" if close else "See `arthexis plugins list`"
         raise NotFound(f"no plugin {name} is installed", place="plugins check", cure=cure)
     return _of(owners.pop(), found, everything, of_roles)

@@ -18,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from arthexis.testing import FrozenClock, Node
 
-OURS = {"host", "station", "stations"}
+OURS = {"host", "station", "stations", "clock"}
 MARKERS = (
     "plugins(*patterns): the plugins of the node that the fixture host runs, as distribution:name",
     "node(**settings): what else the fixture host gets: config, open_mode, strict, admit_pending_minutes",
@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_pycollect_makeitem(obj: object) -> None:
-    """Let coroutine functions that ask for a node or a station run, whatever asyncio_mode is set to."""
+    """Let coroutine functions that ask for one of these fixtures run, whatever asyncio_mode is set to."""
     if not inspect.iscoroutinefunction(obj) or find_spec("pytest_asyncio") is None:
         return
     marked = {mark.name for mark in getattr(obj, "pytestmark", ())}

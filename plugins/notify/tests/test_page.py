@@ -46,8 +46,9 @@ def test_the_plugin_of_the_page_passes_its_own_tests(site: Any, arthexis: Any) -
         file = site.path / path.removeprefix("src/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
-    options = ["-q", "-p", "no:cacheprovider", "-W", "error", "-o", "asyncio_mode=auto", "--rootdir", str(site.path)]
-    options += ["-o", "asyncio_default_fixture_loop_scope=function"]
+    [setup] = re.findall(r"^```ini\n(.*?)^```\n", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (site.path / "setup.cfg").write_text(setup, "utf-8")
+    options = ["-q", "-p", "no:cacheprovider", "-W", "error", "-c", "setup.cfg", "--rootdir", str(site.path)]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(site.path / "tests")],
         env=arthexis.env,
