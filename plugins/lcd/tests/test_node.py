@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from arthexis_lcd import board
+from arthexis_lcd import board, command
 
 from arthexis import Notification, Notifier
 from arthexis.testing import FrozenClock, Node, Wire, node, wire
@@ -115,6 +115,21 @@ async def test_a_message_is_shown_and_expires_and_an_alarm_comes_before_it(host:
     await until(host, lambda shown: shown == ["Nabíjení běží už", "hodinu"])
     clock.advance(20)
     await until(host, lambda shown: shown[0].startswith("garage"))
+
+
+async def test_what_is_said_while_an_alarm_stands_says_that_it_waits_and_has_its_turn(
+    host: Node, clock: FrozenClock
+) -> None:
+    _, alarm = await say(host, "Emergency stop", title="CP-1", priority="alarm", for_s=300)
+    assert alarm["waits_behind"] is None
+    await until(host, lambda shown: shown == ["CP-1", "Emergency stop"])
+    _, said = await say(host, "*FE02 waits for release", title="Unknown card", for_s=10)
+    assert said["waits_behind"] == "alarm"
+    assert command.told(said) == (
+        "Waits for its turn behind an alarm as event, for 10 s at most: *FE02 waits for release"
+    )
+    clock.advance(3.1)
+    await until(host, lambda shown: shown[0] == "Unknown card")
 
 
 async def test_what_has_the_same_key_is_replaced_and_what_is_the_same_is_shown_once(host: Node) -> None:

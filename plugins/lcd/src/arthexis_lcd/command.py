@@ -15,6 +15,7 @@ from arthexis_lcd import picture, probing
 
 UNITS_S: Final = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*").fullmatch
+ARTICLES: Final = {"alarm": "an alarm", "event": "an event", "session": "a session", "status": "a status"}
 FOLLOW_S: Final = 0.3
 UP: Final = "\x1b[{}A\r\x1b[J"
 
@@ -98,7 +99,15 @@ def say(text: str, for_s: float | None, priority: str, title: str, key: str, as_
     if as_json:
         show.as_json(said)
     else:
-        click.echo(show.plain(f"Shown for {said['for_s']:.0f} s as {said['priority']}: {said['text']}"))
+        click.echo(show.plain(told(said)))
+
+
+def told(said: dict[str, Any]) -> str:
+    """Whether it is on show or waits for its turn, and how long it is worth showing."""
+    kind, for_s, before = said["priority"], f"{said['for_s']:.0f} s", said["waits_behind"]
+    if before is None:
+        return f"Shown for {for_s} as {kind}: {said['text']}"
+    return f"Waits for its turn behind {ARTICLES[before]} as {kind}, for {for_s} at most: {said['text']}"
 
 
 @lcd.command()
