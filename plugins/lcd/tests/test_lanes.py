@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from arthexis_lcd.lanes import Lane, Message, Shown, Size, rows, turn
+from arthexis_lcd.lanes import Lane, Message, Shown, Size, lay_out, rows, turn
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -138,6 +138,25 @@ def test_a_text_that_moves_is_shown_once_through_before_the_next() -> None:
     assert played([long, event(2)], [0, 3, 11.9, 12.1]) == [1, 1, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("title", "text", "wanted"),
+    [
+        (
+            "Plugin wifi_ap is unavailable",
+            "Plugin wifi_ap is unavailable: NetworkManager is not there",
+            ["Plugin wifi_ap  ", "is unavailable: "],
+        ),
+        ("The charging park is closed", "It opens again at eight", ["The charging    ", "park is closed: "]),
+    ],
+)
+def test_two_rows_never_move_at_once_and_a_long_title_goes_on_in_the_text(
+    title: str, text: str, wanted: list[str]
+) -> None:
+    shown = turn([event(1, text, title=title)], Shown(), 0.0, SIZE)
+    assert rows(shown, 0.0, SIZE) == wanted
+    assert {rows(shown, step / 2, SIZE)[0] for step in range(100)} == {wanted[0]}
+
+
 messages_of = st.lists(
     st.builds(
         Message,
@@ -162,6 +181,7 @@ def test_there_are_always_as_many_rows_of_one_width_and_below_the_highest_lane_o
         now += step
         before, shown = shown, turn(messages, shown, now, size)
         assert [len(row) for row in rows(shown, now, size)] == [size.columns] * size.rows
+        assert shown.message is None or sum(len(row) > size.columns for row in lay_out(shown.message, size)) <= 1
         alive = [m.lane for m in messages if m.until is None or now < m.until]
         if alive:
             assert shown.message is not None

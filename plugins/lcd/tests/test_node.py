@@ -180,6 +180,16 @@ async def test_a_notification_is_shown_in_its_lane_for_its_time(host: Node, cloc
     await until(host, lambda shown: shown[0].startswith("garage"))
 
 
+async def test_what_to_type_where_is_left_out_of_what_an_event_led_to(host: Node, clock: FrozenClock) -> None:
+    plugin, lcd = notifier(host)
+    text = "Plugin wifi_ap is unavailable: version 1.6 is not there. Install it: sudo apt install network-manager"
+    for kind in ("plugin.changed", ""):
+        told = Notification(text, kind=kind, lifetime_s=60, at=clock.now())
+        await host.host.context(plugin).call(plugin, lcd.handler, told)
+    shown = [message["text"] for message in (await state(host))["messages"]]
+    assert shown == ["Plugin wifi_ap is unavailable: version 1.6 is not there", text]
+
+
 @pytest.mark.plugins("arthexis-notify:notify")
 async def test_a_fault_is_shown_as_the_house_s_rules_have_it_and_that_it_is_over(host: Node) -> None:
     async with wire(host.station_url("CP-1")) as station:

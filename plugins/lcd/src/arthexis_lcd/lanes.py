@@ -135,14 +135,27 @@ def shortest(message: Message, size: Size) -> float:
 
 
 def lay_out(message: Message, size: Size) -> list[str]:
-    """The message's rows before they are cut to size: words are kept together while that fits, the rest is one row."""
-    room = size.rows - bool(message.title)
-    lines = [piece for line in message.text.split("\n") for piece in _wrapped(line, size.columns)]
+    """The message's rows before they are cut to size: words are kept together while that fits, the rest is one row.
+
+    At most one of them is longer than the display is wide: two that move cannot be read.
+    """
+    if not message.title:
+        return _broken(message.text, size.rows, size.columns)
+    lines = _broken(message.text, size.rows - 1, size.columns)
+    if len(message.title) <= size.columns or all(len(line) <= size.columns for line in lines):
+        return [message.title, *lines]
+    told = message.text if message.text.startswith(message.title) else f"{message.title}: {message.text}"
+    return _broken(told, size.rows, size.columns)
+
+
+def _broken(text: str, room: int, columns: int) -> list[str]:
+    """A text in so many rows at most, of which only the last may be longer than the display is wide."""
+    lines = [piece for line in text.split("\n") for piece in _wrapped(line, columns)]
     if len(lines) > room:
-        given = " ".join(message.text.split())
-        lines = _wrapped(given, size.columns)[: room - 1]
+        given = " ".join(text.split())
+        lines = _wrapped(given, columns)[: room - 1]
         lines.append(given[_length_of(given, lines) :].lstrip())
-    return [message.title, *lines] if message.title else lines
+    return lines
 
 
 def _wrapped(text: str, columns: int) -> list[str]:
