@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 from arthexis_lcd import board, command
+from click.testing import CliRunner
 
-from arthexis import Notification, Notifier
+from arthexis import Invalid, Notification, Notifier
 from arthexis.testing import FrozenClock, Node, Wire, node, wire
 
 PLUGINS = ("arthexis-ocpp16:*", "arthexis-lcd:*")
@@ -130,6 +131,13 @@ async def test_what_is_said_while_an_alarm_stands_says_that_it_waits_and_has_its
     )
     clock.advance(3.1)
     await until(host, lambda shown: shown[0] == "Unknown card")
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_nothing_is_not_said(text: str) -> None:
+    result = CliRunner().invoke(command.say, [text])
+    assert isinstance(result.exception, Invalid)
+    assert result.exception.problem == "there is nothing to show"
 
 
 async def test_what_has_the_same_key_is_replaced_and_what_is_the_same_is_shown_once(host: Node) -> None:

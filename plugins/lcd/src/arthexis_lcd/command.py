@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from arthexis import call_api, node_url, show
+from arthexis import Invalid, call_api, node_url, show
 from arthexis_lcd import picture, probing
 
 UNITS_S: Final = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -94,6 +94,8 @@ def _print(state: dict[str, Any], *, as_json: bool) -> None:
 @show.json_option
 def say(text: str, for_s: float | None, priority: str, title: str, key: str, as_json: bool) -> None:
     """Show TEXT on the display."""
+    if not text.strip():
+        raise Invalid("there is nothing to show", place="TEXT", cure="Write a text of at least one letter")
     wish = {"text": text, "title": title, "priority": priority, "key": key, "for_s": for_s}
     said = call_api("POST", "/lcd/messages", wish)
     if as_json:
