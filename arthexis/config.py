@@ -192,11 +192,17 @@ class Configuration:
         }
         return {**written, **self._from_environment(name, struct)}
 
+    def is_written(self, name: str) -> bool:
+        """Whether file or environment say anything in a section; what a role sets is nobody's wish for this machine."""
+        struct = self.structs.get(name)
+        return bool(_walk(self.file, name)) or (struct is not None and bool(self._from_environment(name, struct)))
+
     def of_plugin(self, plugin: Plugin, struct: type[Struct] | None) -> Any:
         """A plugin's settings; None for one that has no settings, which then must have no section."""
         name = f"plugins.{plugin.name}"
         if struct is not None:
             self.structs[name] = struct
+            plugin.configured = self.is_written(name)
             return self.section(name, struct)
         stray = {key for key, value in _walk(self.file, name).items() if not isinstance(value, dict)}
         if stray:

@@ -213,9 +213,10 @@ def _settings() -> str:
 
 def _section(name: str, struct: Any) -> str:
     components = msgspec.json.schema_components([struct], schema_hook=values.secret_schema)[1]
-    properties = components[struct.__name__].get("properties", {})
+    described = components[struct.__name__]
+    properties = described.get("properties", {})
     shouted = re.sub(r"[.\-]", "_", name.removeprefix("plugins.")).upper()
-    rows = [(*_setting(key, about), code(f"ARTHEXIS__{shouted}__{key.upper()}")) for key, about in properties.items()]
+    rows = [(*row, code(f"ARTHEXIS__{shouted}__{key.upper()}")) for key, row in _rows(described).items()]
     titles = ("key", "default", "takes", "meaning", "in the environment")
     tables = [
         _inner(f"[[{name}.{key}]]" if "items" in about else f"[{name}.{key}]", components[inner])
@@ -228,12 +229,18 @@ def _section(name: str, struct: Any) -> str:
 
 def _inner(title: str, described: dict[str, Any]) -> str:
     """A table within a section, or one of a list of them."""
-    rows = [_setting(key, about) for key, about in described.get("properties", {}).items()]
-    return f"#### {title}\n\n{table(('key', 'default', 'takes', 'meaning'), rows)}"
+    return f"#### {title}\n\n{table(('key', 'default', 'takes', 'meaning'), _rows(described).values())}"
 
 
-def _setting(key: str, about: dict[str, Any]) -> tuple[str, ...]:
-    default = code(_shown(about["default"])) if "default" in about else "required"
+def _rows(described: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The row of each setting of a table."""
+    needed = described.get("required", ())
+    return {key: _setting(key, about, needed=key in needed) for key, about in described.get("properties", {}).items()}
+
+
+def _setting(key: str, about: dict[str, Any], *, needed: bool) -> tuple[str, ...]:
+    """What is required has no default; another without one has it elsewhere, and its meaning says what it is."""
+    default = code(_shown(about["default"])) if "default" in about else "required" if needed else "optional"
     return code(key), default, _kind(about), about.get("description", "")
 
 

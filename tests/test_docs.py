@@ -77,6 +77,14 @@ def _missing(there: set[str]) -> list[str]:
     return [name for name in HOOKS if name not in there]
 
 
+def test_a_setting_is_called_required_only_where_it_must_be_written() -> None:
+    page = (ROOT / "docs/configuration.md").read_text("utf-8")
+    readers = page.partition("[[plugins.rfid.readers]]\n")[2].partition("\n#")[0]
+    rows = [line.split(" | ") for line in readers.splitlines() if line.startswith("| `")]
+    assert {key.strip("| `") for key, default, *_ in rows if default == "required"} == {"name", "driver"}
+    assert any(default == "optional" for _, default, *_ in rows)
+
+
 def test_every_hook_has_a_page_with_its_exact_signature_and_when_it_is_called() -> None:
     pages = {page.stem: page.read_text("utf-8") for page in ROOT.glob("docs/hooks/*.md")}
     shape = "# {name}\n\n<!-- generated: hook {name} -->\n"

@@ -99,7 +99,8 @@ class Plugin:
 
     ``chosen_by`` says who named it (a role, ``node.enable``), ``pin`` the only version that may run, ``needs_host`` the
     host versions that it is made for, ``retired`` what of it will stop working with a later host. ``ailing`` is true
-    from a fault until everything that failed has worked again for a while.
+    from a fault until everything that failed has worked again for a while. ``configured`` is true where file or
+    environment have settings for it.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Plugin:
     ailments: dict[str, Ailment] = field(default_factory=dict, repr=False)
     recent: deque[Fault] = field(default_factory=lambda: deque(maxlen=MOST_RECENT), repr=False)
     settings: Any = None
+    configured: bool = False
     module: ModuleType | None = None
     installed: Distribution | None = field(default=None, repr=False)
     needs_host: str = ""

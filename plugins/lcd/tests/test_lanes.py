@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from arthexis_lcd.lanes import Lane, Message, Shown, Size, rows, turn
+from arthexis_lcd.lanes import Lane, Message, Shown, Size, lay_out, rows, turn
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,9 +51,29 @@ def test_an_event_that_expires_early_is_still_shown_for_the_shortest_time() -> N
 
 def test_an_alarm_comes_at_once_and_the_event_after_it_if_it_is_still_worth_it() -> None:
     lasting, passing = event(1, until=60.0), event(1, until=4.0)
-    came = {2: 1.0}
-    assert played([CLOCK, lasting, alarm(2, until=9.0)], [0, 1, 5, 9, 10], came) == [1, 2, 2, 1, 1]
-    assert played([CLOCK, passing, alarm(2, until=9.0)], [0, 1, 5, 9, 10], came) == [1, 2, 2, 0, 0]
+    came = {2: 3.5}
+    assert played([CLOCK, lasting, alarm(2, until=9.0)], [0, 3.5, 5, 9, 10], came) == [1, 2, 2, 1, 1]
+    assert played([CLOCK, passing, alarm(2, until=9.0)], [0, 3.5, 5, 9, 10], came) == [1, 2, 2, 0, 0]
+
+
+def test_a_fresh_event_has_its_turn_once_between_turns_of_an_alarm() -> None:
+    messages = [CLOCK, alarm(1, until=300.0), event(2, until=12.0)]
+    assert played(messages, [0, 1, 2.9, 3, 5.9, 6, 9, 11], {2: 1.0}) == [1, 1, 1, 2, 2, 1, 1, 1]
+
+
+def test_an_alarm_that_scrolls_for_long_does_not_outlast_a_fresh_event() -> None:
+    long = Message(1, Lane.ALARM, "plugin wifi_ap is unavailable " * 10)
+    assert played([long, event(2, until=12.0)], [0, 5, 7.9, 8, 20], {2: 4.0}) == [1, 2, 2, 1, 1]
+
+
+def test_a_new_alarm_cuts_an_event_short_and_the_event_comes_back_for_its_full_time() -> None:
+    assert played([event(1, until=60.0), alarm(2)], [0, 1, 3.9, 4, 6.9, 7, 20], {2: 1.0}) == [1, 2, 2, 1, 1, 2, 2]
+
+
+def test_everything_fresh_below_an_alarm_is_seen_the_highest_first_and_never_two_without_the_alarm() -> None:
+    status = Message(4, Lane.STATUS, "status", until=60.0)
+    messages = [CLOCK, status, alarm(1), event(2, until=60.0), event(3, until=60.0)]
+    assert played(messages, range(0, 27, 3)) == [1, 2, 1, 3, 1, 4, 1, 1, 1]
 
 
 def test_what_nobody_has_seen_goes_first_then_all_take_turns() -> None:
@@ -118,6 +138,25 @@ def test_a_text_that_moves_is_shown_once_through_before_the_next() -> None:
     assert played([long, event(2)], [0, 3, 11.9, 12.1]) == [1, 1, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("title", "text", "wanted"),
+    [
+        (
+            "Plugin wifi_ap is unavailable",
+            "Plugin wifi_ap is unavailable: NetworkManager is not there",
+            ["Plugin wifi_ap  ", "is unavailable: "],
+        ),
+        ("The charging park is closed", "It opens again at eight", ["The charging    ", "park is closed: "]),
+    ],
+)
+def test_two_rows_never_move_at_once_and_a_long_title_goes_on_in_the_text(
+    title: str, text: str, wanted: list[str]
+) -> None:
+    shown = turn([event(1, text, title=title)], Shown(), 0.0, SIZE)
+    assert rows(shown, 0.0, SIZE) == wanted
+    assert {rows(shown, step / 2, SIZE)[0] for step in range(100)} == {wanted[0]}
+
+
 messages_of = st.lists(
     st.builds(
         Message,
@@ -133,16 +172,19 @@ messages_of = st.lists(
 
 
 @given(messages_of, st.lists(st.floats(0, 5), max_size=20), st.sampled_from([(16, 2), (20, 4), (16, 4)]))
-def test_there_are_always_as_many_rows_of_one_width_and_never_one_below_the_highest_lane(
+def test_there_are_always_as_many_rows_of_one_width_and_below_the_highest_lane_only_what_is_new(
     messages: list[Message], steps: list[float], shape: tuple[int, int]
 ) -> None:
     size = Size(*shape)
     shown, now = Shown(), 0.0
     for step in steps:
         now += step
-        shown = turn(messages, shown, now, size)
+        before, shown = shown, turn(messages, shown, now, size)
         assert [len(row) for row in rows(shown, now, size)] == [size.columns] * size.rows
+        assert shown.message is None or sum(len(row) > size.columns for row in lay_out(shown.message, size)) <= 1
         alive = [m.lane for m in messages if m.until is None or now < m.until]
         if alive:
             assert shown.message is not None
-            assert shown.message.lane >= max(alive)
+            goes_on = before.message is not None and before.message.serial == shown.message.serial
+            news = shown.message.serial not in before.seen
+            assert shown.message.lane >= max(alive) or ((goes_on or news) and shown.message.lane > Lane.CLOCK)

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from arthexis_lcd import board
+from arthexis_lcd import board, command
+from click.testing import CliRunner
 
-from arthexis import Notification, Notifier, Unavailable
+from arthexis import Invalid, Notification, Notifier, Unavailable
 from arthexis.testing import FrozenClock, Node, Wire, node, wire
 
 PLUGINS = ("arthexis-ocpp16:*", "arthexis-lcd:*")
@@ -117,6 +118,28 @@ async def test_a_message_is_shown_and_expires_and_an_alarm_comes_before_it(host:
     await until(host, lambda shown: shown[0].startswith("garage"))
 
 
+async def test_what_is_said_while_an_alarm_stands_says_that_it_waits_and_has_its_turn(
+    host: Node, clock: FrozenClock
+) -> None:
+    _, alarm = await say(host, "Emergency stop", title="CP-1", priority="alarm", for_s=300)
+    assert alarm["waits_behind"] is None
+    await until(host, lambda shown: shown == ["CP-1", "Emergency stop"])
+    _, said = await say(host, "*FE02 waits for release", title="Unknown card", for_s=10)
+    assert said["waits_behind"] == "alarm"
+    assert command.told(said) == (
+        "Waits for its turn behind an alarm as event, for 10 s at most: *FE02 waits for release"
+    )
+    clock.advance(3.1)
+    await until(host, lambda shown: shown[0] == "Unknown card")
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_nothing_is_not_said(text: str) -> None:
+    result = CliRunner().invoke(command.say, [text])
+    assert isinstance(result.exception, Invalid)
+    assert result.exception.problem == "there is nothing to show"
+
+
 async def test_what_has_the_same_key_is_replaced_and_what_is_the_same_is_shown_once(host: Node) -> None:
     await say(host, "one", key="door", for_s=60)
     await say(host, "two", key="door", for_s=60)
@@ -163,6 +186,16 @@ async def test_a_notification_is_shown_in_its_lane_for_its_time(host: Node, cloc
     assert (await state(host))["lane"] == "alarm"
     clock.advance(21)
     await until(host, lambda shown: shown[0].startswith("garage"))
+
+
+async def test_what_to_type_where_is_left_out_of_what_an_event_led_to(host: Node, clock: FrozenClock) -> None:
+    plugin, lcd = notifier(host)
+    text = "Plugin wifi_ap is unavailable: version 1.6 is not there. Install it: sudo apt install network-manager"
+    for kind in ("plugin.changed", ""):
+        told = Notification(text, kind=kind, lifetime_s=60, at=clock.now())
+        await host.host.context(plugin).call(plugin, lcd.handler, told)
+    shown = [message["text"] for message in (await state(host))["messages"]]
+    assert shown == ["Plugin wifi_ap is unavailable: version 1.6 is not there", text]
 
 
 @pytest.mark.plugins("arthexis-notify:notify")

@@ -131,6 +131,43 @@ async def test_a_plugin_that_fails_is_told_of(site: Any, tmp_path: Path) -> None
         host.excuse("bad")
 
 
+LACKING = """
+from contextlib import asynccontextmanager
+from arthexis import Config, Unavailable, hookimpl
+from msgspec import Struct
+
+class Settings(Struct, frozen=True):
+    port: int = 1
+
+@hookimpl
+def register_config():
+    yield Config(Settings)
+
+@hookimpl
+@asynccontextmanager
+async def lifespan(ctx):
+    raise Unavailable("there is no such hardware", cure="Plug it in")
+    yield
+"""
+
+
+@pytest.mark.parametrize(
+    ("section", "rule_name", "priority"),
+    [({}, "plugin-absent", "event"), ({"gear": {"port": 2}}, "plugin-unavailable", "alarm")],
+)
+async def test_hardware_that_is_not_there_is_an_alarm_only_where_somebody_configured_it(
+    site: Any, tmp_path: Path, section: dict[str, Any], rule_name: str, priority: str
+) -> None:
+    gear, clock = site.add(LACKING, "gear"), FrozenClock()
+    async with node(tmp_path, plugins=[*PLUGINS, gear], config={"plugins": section}, clock=clock) as host:
+        await until(lambda: host.events("plugin.changed"))
+        await caught_up(host)
+        clock.advance(31)
+        [row] = await until(lambda: told(host))
+        assert (row["rule"], row["priority"]) == (rule_name, priority)
+        assert row["text"] == "Plugin gear is unavailable: there is no such hardware. Plug it in"
+
+
 @pytest.mark.node(config={"plugins": {"notify": {"disk_free_mb": 10**9}}})
 async def test_a_disk_that_is_nearly_full_is_told_of_once_and_when_there_is_room_again(
     host: Node, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch

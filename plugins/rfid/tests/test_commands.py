@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from arthexis_rfid.commands import Seconds
+from arthexis_rfid.commands import Seconds, _line
 from arthexis_rfid.routes import desk_of
 from click.testing import CliRunner, Result
 
 from arthexis import Unavailable
 from arthexis.cli.main import main
+from arthexis.testing import node
 from plugins.rfid.tests.chips import Card, Mfrc522Chip, patched
+from plugins.rfid.tests.conftest import PLUGINS
 
 UID, SEVEN = "04A1B2C3", "04E141124C2880"
 
@@ -82,6 +84,7 @@ async def test_enrol_takes_cards_up_until_it_is_stopped(desk: Any, command: Any)
 
 async def test_a_mode_names_the_station_that_a_card_starts(desk: Any, command: Any) -> None:
     async with desk() as at:
+        await at.node.ask("stations.add", station="CP-1")
         refused = await command("rfid", "mode", "desk", "start")
         assert refused.exit_code == 5
         done = await command("rfid", "mode", "desk", "start", "--station", "CP-1", "--connector", "2", "--for", "1m")
@@ -135,16 +138,52 @@ async def test_no_card_and_no_reader_are_told_apart(desk: Any, command: Any, mon
         assert (result.exit_code, "no MFRC522 answers" in result.stderr) == (6, True)
 
 
-async def test_a_reader_that_only_tells_numbers_has_no_blocks(desk: Any, command: Any) -> None:
+async def test_a_reader_that_only_tells_numbers_has_no_blocks_and_says_so_without_a_card(
+    desk: Any, command: Any
+) -> None:
+    async with desk():
+        result = await command("rfid", "read", "4", "--for", "60s")
+        assert "a virtual reader only tells numbers" in result.stderr
+
+
+async def test_who_waits_for_a_card_where_there_is_no_reader_is_told_so(tmp_path: Path, command: Any) -> None:
+    async with node(tmp_path / "node", plugins=PLUGINS):
+        for words in (["watch"], ["scan"]):
+            result = await command("rfid", *words)
+            assert (result.exit_code, "[[plugins.rfid.readers]]" in result.stderr) == (6, True)
+
+
+async def test_a_mode_for_a_station_that_does_not_exist_is_refused(desk: Any, command: Any) -> None:
     async with desk() as at:
-        await at.node.ask("tags.add", id_tag=UID)
-        reading = asyncio.ensure_future(command("rfid", "read", "4", "--for", "5s"))
-        for _ in range(40):
-            await at.ask("POST", "/readers/desk/cards", {"uid": UID}, status=202)
-            await asyncio.sleep(0.05)
-            if reading.done():
-                break
-        assert "only tells numbers" in (await reading).stderr
+        result = await command("rfid", "mode", "desk", "start", "--station", "NOPE")
+        assert (result.exit_code, "NOPE" in result.stderr) == (5, True)
+        assert (await at.reader())["does"] == "inbox"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["present", ""], "a UID of 0 bytes"),
+        (["present", "04A1\n04B2"], "is not pairs of hexadecimal digits"),
+        (["mode", "desk", "who", "--for", "0s"], "'0s' is no time at all"),
+    ],
+)
+async def test_what_cannot_be_meant_is_refused_in_words(desk: Any, command: Any, words: list[str], said: str) -> None:
+    async with desk():
+        result = await command("rfid", *words)
+        assert result.exit_code != 0
+        assert said in result.stderr
+
+
+async def test_two_lines_are_not_one_card(desk: Any) -> None:
+    async with desk() as at:
+        await at.ask("POST", "/readers/desk/cards", {"uid": "04A1\n04B2"}, status=409)
+
+
+def test_that_a_uid_changes_is_said_once() -> None:
+    scan = {"reader": "desk", "change": "scanned", "uid": UID, "id_tag": UID, "status": "", "random": True}
+    for said in ("", "its UID changes each time, so it cannot be let in"):
+        assert _line({**scan, "said": said}).count("changes each time") == 1
 
 
 async def test_who_waits_for_a_card_hears_when_the_node_stops(desk: Any) -> None:

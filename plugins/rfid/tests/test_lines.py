@@ -42,6 +42,14 @@ def test_a_frame_with_a_wrong_digit_is_passed_over(place: int) -> None:
     assert parser.spoiled
 
 
+def test_a_frame_with_a_wrong_check_byte_says_what_to_compare_and_noise_does_not() -> None:
+    spoiled = frame()[:11] + b"00\x03"
+    (seen,) = Rdm6300().feed(spoiled)
+    assert isinstance(seen, Misread)
+    assert (seen.problem, "9600" in seen.cure) == ("frames with a wrong check byte", True)
+    assert Rdm6300().feed(b"\xff\x02" + b"noise" * 20) == []
+
+
 @given(st.binary(max_size=200), st.integers(1, 20))
 def test_no_noise_keeps_the_next_frame_from_being_read(noise: bytes, step: int) -> None:
     parser, data = Rdm6300(), noise + frame()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from arthexis.testing import Node, wire
+from plugins.rfid.tests.conftest import until
 
 UNKNOWN, REFUSED, SEVEN = "04A1B2C3", "DEADBEEF", "04E141124C2880"
 START = {"connectorId": 1, "meterStart": 0, "timestamp": "2026-11-24T10:00:00Z"}
@@ -170,10 +171,41 @@ async def test_a_card_that_may_not_charge_starts_nothing(desk: Any, status: str 
         assert await cp.silent()
 
 
-async def test_a_start_at_a_station_that_is_not_there_is_said(desk: Any) -> None:
-    async with desk({"driver": "virtual", "on_scan": "start", "station": "CP-9"}) as at:
+async def test_a_start_at_a_station_that_is_not_connected_is_said_and_asked_of_nobody(desk: Any, site: Any) -> None:
+    screen = site.add(NOTIFIER, "screen")
+    reader = {"driver": "virtual", "on_scan": "start", "station": "CP-9"}
+    async with desk(reader, plugins=(screen,)) as at:
         await at.node.ask("tags.add", id_tag=UNKNOWN)
-        assert (await at.scan(UNKNOWN))["said"].startswith("CP-9: ")
+        assert (await at.scan(UNKNOWN))["said"] == "CP-9 is not connected"
+        assert __import__("screen").told[-1].text == "*B2C3 CP-9 is not connected"
+        assert await at.node.events("operation.finished") == []
+
+
+async def test_a_start_that_the_station_refuses_is_told_too(desk: Any, site: Any) -> None:
+    screen = site.add(NOTIFIER, "screen")
+    reader = {"driver": "virtual", "on_scan": "start", "station": "CP-1"}
+    async with desk(reader, plugins=(screen,)) as at, wire(at.node.station_url("CP-1")) as cp:
+        await cp.boot()
+        await at.node.ask("tags.add", id_tag=UNKNOWN)
+        await at.scan(UNKNOWN)
+        call = await cp.hear()
+        await cp.say([3, call[1], {"status": "Rejected"}])
+        told = __import__("screen").told
+        await until(lambda: told and told[-1].title == "CP-1 did not start")
+        assert told[-1].text == "*B2C3 Rejected"
+
+
+async def test_the_log_has_a_sentence_for_each_scan(desk: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with desk() as at:
+        await at.node.ask("tags.add", id_tag=REFUSED, status="Blocked")
+        await at.scan(UNKNOWN)
+        await at.scan(REFUSED)
+        lines = {record.getMessage() for record in caplog.records}
+        assert {
+            "reader desk: card *B2C3 is Unknown: waits for release",
+            "reader desk: card *BEEF is Blocked",
+        } <= lines
 
 
 async def test_an_event_is_stored_for_each_presentation(desk: Any) -> None:

@@ -479,6 +479,12 @@ async def test_who_asks_for_ever_and_reads_nothing_is_put_out(door: tuple[int, i
                 await endlessly(loop, guest, asked)
 
 
+def test_what_is_no_mac_address_is_said_in_words_before_anything_is_asked() -> None:
+    result = CliRunner().invoke(wifi, ["revoke", "zz"])
+    assert isinstance(result.exception, Invalid)
+    assert (result.exception.problem, result.exception.cure) == ("no MAC address", "Write it like aa:bb:cc:00:11:22")
+
+
 def test_what_root_must_install_is_a_script_without_errors(tmp_path: Path) -> None:
     script = tmp_path / "setup.sh"
     told = CliRunner().invoke(wifi, ["setup", "--to", str(script)])

@@ -198,6 +198,14 @@ class Board:
             if _lives(message, now):
                 yield message, None if message.until is None else message.until - now
 
+    def waits_behind(self, message: Message) -> str | None:
+        """The lane of what is on show before this message, or None where it is on show itself at once."""
+        now = self.ctx.clock.monotonic()
+        on_show = lanes.turn(self._all(now), self._shown, now, self.size).message
+        if on_show is None or on_show.serial == message.serial:
+            return None
+        return on_show.lane.name.lower()
+
     def _now(self) -> datetime:
         return self.ctx.clock.now()
 

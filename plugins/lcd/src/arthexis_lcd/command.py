@@ -10,11 +10,12 @@ from typing import Any, Final
 
 import click
 
-from arthexis import call_api, node_url, show
+from arthexis import Invalid, call_api, node_url, show
 from arthexis_lcd import picture, probing
 
 UNITS_S: Final = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*").fullmatch
+ARTICLES: Final = {"alarm": "an alarm", "event": "an event", "session": "a session", "status": "a status"}
 FOLLOW_S: Final = 0.3
 UP: Final = "\x1b[{}A\r\x1b[J"
 
@@ -93,12 +94,22 @@ def _print(state: dict[str, Any], *, as_json: bool) -> None:
 @show.json_option
 def say(text: str, for_s: float | None, priority: str, title: str, key: str, as_json: bool) -> None:
     """Show TEXT on the display."""
+    if not text.strip():
+        raise Invalid("there is nothing to show", place="TEXT", cure="Write a text of at least one letter")
     wish = {"text": text, "title": title, "priority": priority, "key": key, "for_s": for_s}
     said = call_api("POST", "/lcd/messages", wish)
     if as_json:
         show.as_json(said)
     else:
-        click.echo(show.plain(f"Shown for {said['for_s']:.0f} s as {said['priority']}: {said['text']}"))
+        click.echo(show.plain(told(said)))
+
+
+def told(said: dict[str, Any]) -> str:
+    """Whether it is on show or waits for its turn, and how long it is worth showing."""
+    kind, for_s, before = said["priority"], f"{said['for_s']:.0f} s", said["waits_behind"]
+    if before is None:
+        return f"Shown for {for_s} as {kind}: {said['text']}"
+    return f"Waits for its turn behind {ARTICLES[before]} as {kind}, for {for_s} at most: {said['text']}"
 
 
 @lcd.command()

@@ -2,7 +2,9 @@
 
 Pure: ``turn`` says which message is on show, given which was; ``rows`` how it looks at that moment. Times are
 monotonic seconds. The highest lane with something to say has the display. In a lane a message that nobody has seen goes
-first, the oldest of them; then all take turns. What was begun stays for its shortest time, unless a higher lane speaks.
+first, the oldest of them; then all take turns. What was begun stays for its shortest time, unless a higher lane has
+something new. What nobody has seen in a lower lane has its turn once, between two turns of the highest: whoever holds a
+card against the reader sees what became of it, even while an alarm stands.
 """
 
 from __future__ import annotations
@@ -65,17 +67,49 @@ class Shown:
 def turn(messages: Sequence[Message], shown: Shown, now: float, size: Size) -> Shown:
     """Who is on show now; ``messages`` in the order of their coming, each serial once."""
     alive = [message for message in messages if message.until is None or now < message.until]
-    top = max((message.lane for message in alive), default=None)
     current = _renewed(messages, shown)
-    if current is not None and (top is None or top <= current.lane) and now - shown.since < shortest(current, size):
-        return Shown(current, shown.since, shown.seen)
-    waiting = [message for message in alive if message.lane is top]
-    if not waiting:
+    guest = _guest(alive, shown.seen)
+    seen = shown.seen & {message.serial for message in messages}
+    if current is not None and now - shown.since < _least(current, guest, size):
+        if not _overruled(current, alive, seen):
+            return Shown(current, shown.since, shown.seen)
+        seen -= {current.serial}  # it was cut short, so nobody could read it
+    following = _following(alive, current, guest, seen)
+    if following is None:
         return Shown(None, now, frozenset())
-    following = _next(waiting, current, shown.seen)
-    seen = shown.seen & {message.serial for message in messages} | {following.serial}
     same = current is not None and following.serial == current.serial
-    return Shown(following, shown.since if same else now, seen)
+    return Shown(following, shown.since if same else now, seen | {following.serial})
+
+
+def _guest(alive: Sequence[Message], seen: frozenset[int]) -> Message | None:
+    """What nobody has seen below the highest lane, the highest and oldest of it; the clock is never news."""
+    top = max((message.lane for message in alive), default=Lane.CLOCK)
+    fresh = [message for message in alive if Lane.CLOCK < message.lane < top and message.serial not in seen]
+    return max(fresh, key=lambda message: message.lane, default=None)
+
+
+def _least(current: Message, guest: Message | None, size: Size) -> float:
+    """How long a message keeps the display: an alarm does not scroll to its end while somebody waits for an answer."""
+    waited_for = guest is not None and current.lane is Lane.ALARM
+    return size.shortest_s if waited_for else shortest(current, size)
+
+
+def _overruled(current: Message, alive: Iterable[Message], seen: frozenset[int]) -> bool:
+    """Whether something higher that nobody has seen comes at once, or anything does where the clock stands."""
+    higher = [message for message in alive if message.lane > current.lane]
+    return any(current.lane is Lane.CLOCK or message.serial not in seen for message in higher)
+
+
+def _following(
+    alive: Sequence[Message], current: Message | None, guest: Message | None, seen: frozenset[int]
+) -> Message | None:
+    """Whose turn is next: the highest lane's, with a guest from below between two of its turns."""
+    top = max((message.lane for message in alive), default=None)
+    waiting = [message for message in alive if message.lane is top]
+    news = any(message.serial not in seen for message in waiting)
+    if guest is not None and current is not None and current.lane is top and not news:
+        return guest
+    return _next(waiting, current, seen) if waiting else None
 
 
 def _renewed(messages: Iterable[Message], shown: Shown) -> Message | None:
@@ -101,14 +135,27 @@ def shortest(message: Message, size: Size) -> float:
 
 
 def lay_out(message: Message, size: Size) -> list[str]:
-    """The message's rows before they are cut to size: words are kept together while that fits, the rest is one row."""
-    room = size.rows - bool(message.title)
-    lines = [piece for line in message.text.split("\n") for piece in _wrapped(line, size.columns)]
+    """The message's rows before they are cut to size: words are kept together while that fits, the rest is one row.
+
+    At most one of them is longer than the display is wide: two that move cannot be read.
+    """
+    if not message.title:
+        return _broken(message.text, size.rows, size.columns)
+    lines = _broken(message.text, size.rows - 1, size.columns)
+    if len(message.title) <= size.columns or all(len(line) <= size.columns for line in lines):
+        return [message.title, *lines]
+    told = message.text if message.text.startswith(message.title) else f"{message.title}: {message.text}"
+    return _broken(told, size.rows, size.columns)
+
+
+def _broken(text: str, room: int, columns: int) -> list[str]:
+    """A text in so many rows at most, of which only the last may be longer than the display is wide."""
+    lines = [piece for line in text.split("\n") for piece in _wrapped(line, columns)]
     if len(lines) > room:
-        given = " ".join(message.text.split())
-        lines = _wrapped(given, size.columns)[: room - 1]
+        given = " ".join(text.split())
+        lines = _wrapped(given, columns)[: room - 1]
         lines.append(given[_length_of(given, lines) :].lstrip())
-    return [message.title, *lines] if message.title else lines
+    return lines
 
 
 def _wrapped(text: str, columns: int) -> list[str]:

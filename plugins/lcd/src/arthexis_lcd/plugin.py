@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,8 @@ from arthexis_lcd import routes
 from arthexis_lcd.board import Board, board_of, something_changed
 from arthexis_lcd.lanes import Lane
 from arthexis_lcd.settings import Settings
+
+_sentence = re.compile(r"(?<=[^\s.][^\s.])\.\s+(?=[A-Z`])")
 
 
 @hookimpl
@@ -39,13 +42,20 @@ def register_notifiers() -> Iterable[Notifier]:
 async def notify(notification: Notification, ctx: Context) -> None:
     """Show a notification in the lane of its priority; raises ``Unavailable`` while there is no display.
 
-    One that is over by now is not shown any more.
+    One that is over by now is not shown any more. Of what an event led to the first sentence is shown: those behind it
+    say what to type where, which is for who runs the node and not for who stands in front of the display.
     """
     board, end = board_of(ctx.host), notification.expires_at
     lasts_s = (end - ctx.clock.now()).total_seconds() if end is not None else None
     if lasts_s is None or lasts_s > 0:
         lane = Lane[notification.priority.upper()]
-        board.say(notification.text, lane, title=notification.title, lasts_s=lasts_s, key=notification.key)
+        text = first_sentence(notification.text) if notification.kind else notification.text
+        board.say(text, lane, title=notification.title, lasts_s=lasts_s, key=notification.key)
+
+
+def first_sentence(text: str) -> str:
+    """A text up to its first full stop with something behind it, without that."""
+    return _sentence.split(text, maxsplit=1)[0]
 
 
 @hookimpl

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from aiohttp import web
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from arthexis import Answer, ApiRequest, ArthexisError, Route
 from arthexis_lcd import picture, probing
@@ -45,6 +45,12 @@ class Display(Struct, kw_only=True):
     problem: str | None
     cure: str | None
     messages: list[Said]
+
+
+class Taken(Said, kw_only=True):
+    """Something that was said; ``waits_behind`` is the priority of what is on show before it, None where nothing is."""
+
+    waits_behind: str | None
 
 
 class Say(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +90,8 @@ async def say(request: ApiRequest) -> Answer:
     board = board_of(request.host)
     message = board.say(wish.text, Lane[wish.priority.upper()], title=wish.title, lasts_s=wish.for_s, key=wish.key)
     left_s = None if message.until is None else message.until - request.host.clock.monotonic()
-    return Answer(_said(message, left_s), 202)
+    said = structs.asdict(_said(message, left_s))
+    return Answer(Taken(**said, waits_behind=board.waits_behind(message)), 202)
 
 
 async def draw(request: ApiRequest) -> web.Response:
@@ -138,7 +145,7 @@ ROUTES: Final = (
         "operator",
         "Show a message",
         body=Say,
-        answer=Said,
+        answer=Taken,
         statuses={202: "It is shown as soon as nothing more important is"},
         topic="Display",
     ),

@@ -76,6 +76,7 @@ class Watch:
                     "state": plugin.state.value,
                     "reason": plugin.reason,
                     "cure": plugin.cure,
+                    "configured": plugin.configured,
                 },
             )
             for plugin in changed

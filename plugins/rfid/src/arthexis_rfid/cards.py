@@ -183,7 +183,7 @@ def _digits(line: str, *, decimal: bool) -> bytes | None:
         return number.to_bytes(lengths[0]) if lengths else None
     bare = line.replace(":", "").replace(" ", "").replace("-", "")
     try:
-        return bytes.fromhex(bare) if bare.isascii() else None
+        return bytes.fromhex(bare) if bare.isascii() and bare.isprintable() else None
     except ValueError:
         return None
 

@@ -28,6 +28,7 @@ from arthexis import (
 )
 from arthexis_rfid import blocks, cards, local
 from arthexis_rfid.cards import Card
+from arthexis_rfid.drivers import WITH_BLOCKS, no_blocks
 from arthexis_rfid.routes import key_of, unknown_card
 from arthexis_rfid.settings import Reader, Settings
 
@@ -51,6 +52,8 @@ class Seconds(click.ParamType[float]):
         found = _seconds(str(value))
         if found is None:
             self.fail(f"{value!r} is no time; write it like 30s, 5m or 1h", param, ctx)
+        if not float(found[1]):
+            self.fail(f"{value!r} is no time at all; write it like 30s, 5m or 1h", param, ctx)
         return float(found[1]) * UNITS[found[2]]
 
 
@@ -67,10 +70,12 @@ def rfid() -> None:
 def _settings() -> Settings:
     found: Settings = settings_of("rfid")
     if not found.readers:
-        raise Unavailable(
-            "no reader is named in the settings", place="plugins.rfid", cure="Add [[plugins.rfid.readers]]"
-        )
+        raise _no_reader()
     return found
+
+
+def _no_reader() -> Unavailable:
+    return Unavailable("no reader is named in the settings", place="plugins.rfid", cure="Add [[plugins.rfid.readers]]")
 
 
 def _chosen(names: list[str], reader: str | None) -> str:
@@ -115,7 +120,7 @@ def readers(as_json: bool) -> None:
 
 def _line(scan: dict[str, Any]) -> str:
     known = "" if scan["id_tag"] == scan["uid"] else f" (tag {scan['id_tag']})"
-    random = ", its UID changes each time" if scan["random"] else ""
+    random = ", its UID changes each time" if scan["random"] and "changes each time" not in scan["said"] else ""
     said = f", {scan['said']}" if scan["said"] else ""
     status = f": {scan['status']}" if scan["status"] else ""
     return show.plain(f"{scan['reader']}  {scan['change']}  {scan['uid']}{known}{status}{random}{said}")
@@ -163,6 +168,11 @@ def _next_scan(reader: str | None, for_s: float) -> dict[str, Any] | None:
 
 def _until(for_s: float, reader: str | None) -> Iterator[dict[str, Any]]:
     """What happens at the readers of the running node from now on, for so long."""
+    names = [each["name"] for each in call_api("GET", "/rfid/readers")["items"]]
+    if not names:
+        raise _no_reader()
+    if reader is not None:
+        _chosen(names, reader)
     newest, end = _newest(), time.monotonic() + for_s
     while (left_s := end - time.monotonic()) > 0:
         found = _scans(newest, min(POLL_S, left_s), reader)
@@ -275,6 +285,8 @@ def _on_card(reader: str | None, what: str, asked: dict[str, Any]) -> Any:
     if node_url() is not None:
         return call_api("POST", _path(reader, what), asked)
     own = _own(reader)
+    if own.driver not in WITH_BLOCKS:
+        raise no_blocks(own)
     try:
         key = key_of(asked["key"], asked["key_type"])
         data = bytes.fromhex(asked["data"]) if what == "write" else b""
@@ -312,8 +324,9 @@ def _shown(found: dict[str, Any], *, as_json: bool) -> None:
 @reader_option
 def present(uid: str, reader: str | None) -> None:
     """Hold a card against a virtual reader of the running node."""
+    card = cards.written(uid)
     call_api("POST", _path(reader, "cards"), {"uid": uid})
-    click.echo(f"Card {cards.written(uid).id} is held against the reader.")
+    click.echo(f"Card {card.id} is held against the reader.")
 
 
 @rfid.command("import")

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from arthexis import Answer, ApiRequest, Connection, DomainError, Host, Invalid, Route, Unavailable
+from arthexis import Answer, ApiRequest, Connection, DomainError, Host, Invalid, Route, Unavailable, stations
 from arthexis_rfid import blocks, cards
 from arthexis_rfid.blocks import Key
 from arthexis_rfid.cards import Card
-from arthexis_rfid.drivers import Driver
+from arthexis_rfid.drivers import WITH_BLOCKS, Driver, no_blocks
 from arthexis_rfid.drivers.virtual import Virtual
 from arthexis_rfid.readers import Reader
 from arthexis_rfid.scanning import UNKNOWN, Mode, Scan, Scanning, look_up
@@ -187,6 +187,8 @@ async def set_mode(request: ApiRequest) -> ReaderNow:
     reader = scanning.reader(request.params.reader)
     if new.does == "start" and not new.station:
         raise Invalid("a start needs a station", place="station", cure="Give station", member="station")
+    if new.does == "start":
+        await request.host.database.read(lambda db: stations.required(db, new.station))
     scanning.set_mode(reader, Mode(new.does, new.station, new.connector), new.for_s)
     return _now(scanning, reader)
 
@@ -212,6 +214,8 @@ async def _on_known_card(request: ApiRequest, work: Any) -> Block:
     """Do something with the memory of the card in the field, once the table of tags has told that it is ours."""
     scanning, asked = scanning_of(request), request.body
     reader = scanning.reader(request.params.reader)
+    if reader.settings.driver not in WITH_BLOCKS:
+        raise no_blocks(reader.settings)
     card = await reader.with_card(lambda _, seen: seen, asked.wait_s)
     at = scanning.ctx.clock.now()
 

@@ -40,6 +40,8 @@ SHOWN_S: Final = 10.0
 STANDING_S: Final = 0.05
 LATELY_S: Final = 10.0
 """What may be wrong with every scan is told of at most so often."""
+MOST_START_S: Final = 120.0
+"""So long a station's answer to a start is waited for; the operation itself ends before that by default."""
 START: Final = "RemoteStartTransaction"
 
 
@@ -287,25 +289,43 @@ class Scanning:
         """Do what follows the commit, tell people of it, and return what is to be said."""
         said = scan.said
         if mode.does == "start" and scan.status == "Accepted":
-            said = await self._start(reader, scan, mode)
-        self.ctx.log.info("reader %s: card %s is %s %s", reader.name, card.masked, scan.status, said)
+            said = await self._start(reader, scan, mode, card)
+        told = f"{scan.status}: {said}" if said else scan.status
+        self.ctx.log.info("reader %s: card %s is %s", reader.name, card.masked, told)
         if mode.does != "none":
             title = {"Accepted": "Card accepted", UNKNOWN: "Unknown card"}.get(scan.status, f"Card {scan.status}")
             await self._tell(reader, title, f"{card.masked} {said}".strip())
         return said
 
-    async def _start(self, reader: Reader, scan: Scan, mode: Mode) -> str:
+    async def _start(self, reader: Reader, scan: Scan, mode: Mode, card: Card) -> str:
         payload: dict[str, Any] = {"idTag": scan.id_tag}
         if mode.connector:
             payload["connectorId"] = mode.connector
         wish = Wish(requested_by=f"reader {reader.name}")
+        if self.ctx.host.connected(mode.station) is None:
+            self.ctx.log.warning(
+                "reader %s: %s is not connected, so it is not told to start", reader.name, mode.station
+            )
+            return f"{mode.station} is not connected"
         try:
-            await self.ctx.host.operations.send(mode.station, START, payload, wish)
+            uid = await self.ctx.host.operations.send(mode.station, START, payload, wish)
+            self.ctx.spawn(self._outcome(reader, mode.station, card, uid), f"start {uid}")
         except ArthexisError as error:
             told = hidden(str(error), scan.uid, scan.id_tag)
             self.ctx.log.warning("reader %s: %s is not told to start: %s", reader.name, mode.station, told)
             return hidden(f"{mode.station}: {error.problem}", scan.uid, scan.id_tag)
         return f"starts {mode.station}"
+
+    async def _outcome(self, reader: Reader, station: str, card: Card, uid: str) -> None:
+        """Tell people where the station did not accept the start; no other scan waits for that."""
+        try:
+            record = await self.ctx.host.operations.wait(uid, MOST_START_S)
+        except ArthexisError as error:
+            self.ctx.log.warning("reader %s: what became of the start is not known: %s", reader.name, error)
+            return
+        if record["state"] != "Accepted":
+            self.ctx.log.warning("reader %s: %s did not start: %s", reader.name, station, record["state"])
+            await self._tell(reader, f"{station} did not start", f"{card.masked} {record['state']}")
 
     async def _tell(self, reader: Reader, title: str, text: str) -> None:
         """Tell people, where a plugin does that and the reader is set to."""

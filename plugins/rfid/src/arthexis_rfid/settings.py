@@ -53,9 +53,9 @@ class Reader(Struct, kw_only=True, forbid_unknown_fields=True):
     ] = []
     gap_s: Annotated[float, Meta(ge=0.2, le=60, description="Away for so long, a card has left; seconds")] = 1.0
     held_s: Annotated[float, Meta(ge=0.2, le=600, description="On the reader for so long, a card is held")] = 2.0
-    speed_hz: Annotated[int, Meta(ge=10_000, le=10_000_000, description="mfrc522: clock of the bus")] | UnsetType = (
-        UNSET
-    )
+    speed_hz: (
+        Annotated[int, Meta(ge=10_000, le=10_000_000, description="mfrc522: clock of the bus (1000000)")] | UnsetType
+    ) = UNSET
     baud: Annotated[int, Meta(ge=300, le=3_000_000, description="serial: bits a second (9600)")] | UnsetType = UNSET
     frames: (
         Annotated[Literal["rdm6300", "lines"], Meta(description="serial: what comes over the line (lines)")] | UnsetType
@@ -64,7 +64,9 @@ class Reader(Struct, kw_only=True, forbid_unknown_fields=True):
         Annotated[Reads, Meta(description="serial, keyboard, virtual: how numbers are written (hex)")] | UnsetType
     ) = UNSET
     technology: (
-        Annotated[Literal["iso14443a", "em4100"], Meta(description="serial, keyboard, virtual: kind of cards")]
+        Annotated[
+            Literal["iso14443a", "em4100"], Meta(description="serial, keyboard, virtual: kind of cards (iso14443a)")
+        ]
         | UnsetType
     ) = UNSET
 

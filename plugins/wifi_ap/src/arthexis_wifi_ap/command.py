@@ -11,6 +11,7 @@ from urllib.parse import quote
 import click
 
 from arthexis import Invalid, call_api, show
+from arthexis_wifi_ap.guests import mac_address
 
 PATH: Final = "/wifi"
 REFUSED: Final = 5
@@ -117,7 +118,7 @@ def clients(as_json: bool) -> None:
 @show.json_option
 def revoke(mac: str, as_json: bool) -> None:
     """End the access of a device (its MAC address) at once; it stays out until its consent's time would be over."""
-    found = call_api("DELETE", f"{PATH}/clients/{quote(mac, safe='')}")
+    found = call_api("DELETE", f"{PATH}/clients/{quote(mac_address(mac), safe='')}")
     if as_json:
         show.as_json(found)
     else:

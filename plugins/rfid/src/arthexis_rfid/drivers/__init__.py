@@ -36,6 +36,10 @@ NAMES: Final[Mapping[str, str]] = {
 }
 
 
+WITH_BLOCKS: Final = frozenset({"pcsc", "mfrc522"})
+"""Those that reach the memory of a card."""
+
+
 def driver(reader: Reader) -> Driver:
     """The driver of a reader, not opened yet."""
     module, _, name = NAMES[reader.driver].partition(":")

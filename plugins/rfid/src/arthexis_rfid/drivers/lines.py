@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from arthexis import DomainError
 from arthexis_rfid import cards
 from arthexis_rfid.cards import Misread, Sighting, bcc
@@ -9,6 +11,9 @@ from arthexis_rfid.cards import Misread, Sighting, bcc
 LONGEST = 64
 STX, ETX = 0x02, 0x03
 FRAME = 14
+WRONG_CHECK: Final = Misread(
+    "frame", "frames with a wrong check byte", "Is the speed 9600 (`baud`)? Compare also the wires and the 5 V supply"
+)
 
 
 class Lines:
@@ -43,7 +48,8 @@ class Lines:
 class Rdm6300:
     """Frames of RDM6300 and its kin: STX, ten hexadecimal digits, two of their check byte, ETX.
 
-    Whatever lies between frames, or fails the check, is passed over; ``spoiled`` counts it.
+    Whatever lies between frames is passed over. So is what fails the check, but a whole frame of that is told of;
+    ``spoiled`` counts both.
     """
 
     def __init__(self) -> None:
@@ -56,9 +62,11 @@ class Rdm6300:
         self._rest += data
         found: list[Sighting] = []
         while (start := self._rest.find(STX)) >= 0 and len(self._rest) - start >= FRAME:
-            number = _checked(bytes(self._rest[start : start + FRAME]))
+            frame = bytes(self._rest[start : start + FRAME])
+            number = _checked(frame)
             if number is None:
                 self.spoiled += 1
+                found += [WRONG_CHECK] if frame[-1] == ETX else []
                 del self._rest[: start + 1]
             else:
                 found.append(cards.card(number, cards.EM4100))
