@@ -27,7 +27,7 @@ from aiohttp import (
 )
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
-from yarl import URL
+from yarl import URL  # what aiohttp reads every URL with, and brings
 
 from arthexis.errors import DomainError
 

@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
+from tests.needs import WHOLE
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 HOSTILE = "</li></ul><script>document.title='owned'</script><img src=http://evil.example/x onerror=alert(1)>"
 
 browser = pytest.mark.skipif(
-    CHROMIUM is None and os.environ.get("CI") != "true", reason="no chromium here: apt install chromium"
+    CHROMIUM is None and os.environ.get(WHOLE) != "whole", reason="no chromium here: apt install chromium"
 )
 
 

@@ -1,4 +1,4 @@
-"""Tests of what needs services and mock hardware: skipped where those are not, failed where CI runs."""
+"""Tests of what needs services and mock hardware: skipped where those are not, failed where they must be."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import WHOLE
 from tests.tutorial import ROOT
 
 NEEDY = (
@@ -21,13 +22,13 @@ NEEDY = (
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="most of them are for POSIX only")
-@pytest.mark.parametrize(("ci", "outcome", "other"), [("", " skipped", " error"), ("true", " error", " skipped")])
-def test_what_the_machine_lacks_is_skipped_by_a_developer_and_fails_in_ci(
-    tmp_path: Path, ci: str, outcome: str, other: str
+@pytest.mark.parametrize(("which", "outcome", "other"), [("", " skipped", " error"), ("whole", " error", " skipped")])
+def test_what_the_machine_lacks_is_skipped_and_fails_where_all_must_be_here(
+    tmp_path: Path, which: str, outcome: str, other: str
 ) -> None:
-    environ = {**os.environ, "CI": ci, "PATH": str(tmp_path)}
+    environ = {**os.environ, WHOLE: which, "PATH": str(tmp_path)}
     asked = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *NEEDY]
     done = subprocess.run(asked, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=120)
     last = done.stdout.strip().splitlines()[-1]
     assert (outcome in last, other in last) == (True, False), done.stdout[-2000:]
-    assert ("must be here where CI runs" in done.stdout) is bool(ci)
+    assert ("must be here: " in done.stdout) is bool(which)
