@@ -355,12 +355,18 @@ def _kit() -> str:
 LANGUAGES = {".py": "python", ".cfg": "ini", ".toml": "toml", ".md": "markdown"}
 
 
+TO_ITS_PAGE = "\nHow it is made: "
+"""The last line of an example's README leads to the page itself, which leaves it out."""
+
+
 def _example(place: str) -> str:
     """A file of an example as a page shows it, ``arthexis-greeter/setup.cfg``; raises ``LookupError``."""
     file = EXAMPLES / place
     if not file.is_file():
         raise LookupError(f"no example has a file {place!r}")
-    return f"`{place}`:\n\n```{LANGUAGES[file.suffix]}\n{file.read_text('utf-8')}```\n"
+    text = file.read_text("utf-8").partition(TO_ITS_PAGE)[0]
+    fence = "````" if "```" in text else "```"
+    return f"`{place}`:\n\n{fence}{LANGUAGES[file.suffix]}\n{text}{fence}\n"
 
 
 def hooks_of() -> dict[str, list[str]]:

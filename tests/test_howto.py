@@ -107,11 +107,11 @@ def test_a_page_prints_what_it_says(page: Path, told: dict[Path, list[str]]) -> 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_a_page_shows_whole_distributions_and_the_tests_that_it_counts(page: Path) -> None:
-    """A reader who copies what stands there has all there is, but the README."""
+    """A reader who copies what stands there has all there is, the README that setup.cfg names included."""
     text = page.read_text("utf-8")
     shown = {found["path"] for found in FILE.finditer(text)}
     for room in {path.partition("/")[0] for path in shown}:
-        files = [file for file in (EXAMPLES / room).rglob("*") if file.suffix in {".py", ".toml", ".cfg"}]
+        files = [file for file in (EXAMPLES / room).rglob("*") if file.suffix in {".py", ".toml", ".cfg", ".md"}]
         whole = {file.relative_to(EXAMPLES).as_posix() for file in files if "build" not in file.parts}
         assert sorted(path for path in whole - shown if room != "arthexis-flattariff" or "/tests/" not in path) == []
         assert f"pip install ./{room}" in text or f" ./{room}" in text
