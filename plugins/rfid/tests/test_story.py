@@ -119,7 +119,7 @@ async def test_a_card_that_may_be_two_tags_is_neither(desk: Any) -> None:
             {"on_scan": "release", "aliases": ["reversed", "decimal"]},
             "released; known otherwise already, so no alias: reversed *A104, decimal *5923",
         ),
-        ({"on_scan": "start", "station": "CP-9", "known_as": ["reversed"]}, "CP-9: "),
+        ({"on_scan": "start", "station": "CP-9", "known_as": ["reversed"]}, "CP-9 is not connected"),
     ],
 )
 async def test_no_whole_id_goes_to_the_log_or_to_people(
