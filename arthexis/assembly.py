@@ -12,13 +12,13 @@ import msgspec
 from arthexis import config, roles
 from arthexis.clock import Clock
 from arthexis.config import Configuration, Http, Node, Settings, Stations
-from arthexis.errors import ConfigError
+from arthexis.errors import ArthexisError, ConfigError
 from arthexis.host import Host
 from arthexis.plugins.compose import Composition, Selection, compose
 from arthexis.plugins.states import Plugin
 from arthexis.plugins.trace import FORMAT
 
-SAFE_MODE = Selection(halted=("safe mode: no plugin runs until the node is started without --safe-mode",))
+SAFE_MODE = "safe mode: no plugin runs. End it with: arthexis restart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,20 @@ def assemble(options: Options, clock: Clock | None = None) -> Host:
     line = roles.lineage(role, installed)
     roles.beneath(configuration, line)
     settings = _with_options(configuration.settings, options)
-    selected = SAFE_MODE if options.safe_mode else roles.selection(line, settings.node)
+    selected = _nothing(line, settings.node) if options.safe_mode else roles.selection(line, settings.node)
     composition = composed(configuration, selected)
     host = _host(configuration, settings, composition, options, clock)
     host.role_name = role.name
     return host
+
+
+def _nothing(line: list[roles.Role], node: Node) -> Selection:
+    """The selection of safe mode: no plugin at all, and which of them it holds back, as far as that can be read."""
+    try:
+        chosen = roles.selection(line, node)
+    except ArthexisError:
+        return Selection(halted=(SAFE_MODE,))
+    return Selection(halted=(SAFE_MODE,), held=chosen.plugins, disabled=chosen.disabled, by=chosen.by)
 
 
 def structs_of(configuration: Configuration) -> dict[str, type[msgspec.Struct]]:

@@ -226,6 +226,19 @@ def test_restart_keeps_the_options_and_the_process(arthexis: Any) -> None:
     assert process.wait(5) == 0
 
 
+def test_a_plain_restart_ends_safe_mode_and_keeps_the_other_options(arthexis: Any) -> None:
+    process = arthexis.start("--open")
+    assert arthexis("restart", "--safe-mode").status == 0
+    held = {plugin["name"]: plugin for plugin in arthexis("plugins", "list", "--json").json}["ocpp16.heartbeat"]
+    assert (held["state"], held["reason"], held["cure"]) == ("found", "safe mode", "Run: arthexis restart")
+    assert "End it with: arthexis restart" in arthexis("status").out
+    assert arthexis("restart").status == 0
+    status = arthexis("status", "--json").json
+    assert (status["recovery"], status["open"]) == ([], True)
+    assert arthexis("stop").status == 0
+    assert process.wait(5) == 0
+
+
 def test_restart_stops_nothing_if_the_node_could_not_be_put_together_again(arthexis: Any) -> None:
     process = arthexis.start("--open")
     arthexis.write("[http]\nport = 'x'\n")

@@ -59,7 +59,7 @@ def test_safe_mode_runs_no_plugin_at_all_and_keeps_stations_waiting(site: Any, a
     arthexis.start("--safe-mode")
     assert {p["state"] for p in arthexis("plugins", "list", "--json").json} == {"found"}
     status = arthexis("status", "--json").json
-    assert status["recovery"] == ["safe mode: no plugin runs until the node is started without --safe-mode"]
+    assert status["recovery"] == ["safe mode: no plugin runs. End it with: arthexis restart"]
     assert not trace.exists()
 
 

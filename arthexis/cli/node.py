@@ -86,8 +86,9 @@ def stop(as_json: bool) -> None:
 def restart(options: tuple[str, ...], as_json: bool) -> None:
     """Restart the running node where it runs, with the options it was started with.
 
-    OPTIONS are those of `start`; where any are given, the node restarts with these alone. Nothing is stopped if the
-    node could not be put together again. If no node runs, one is started here.
+    OPTIONS are those of `start`; where any are given, the node restarts with these alone. --safe-mode is for once:
+    alone it leaves the others as they are, and the next `arthexis restart` ends it. Nothing is stopped if the node
+    could not be put together again. If no node runs, one is started here.
     """
     named = config_path()
     arguments = [*(["--config", str(named.absolute())] if named is not None else []), "start", *options]
@@ -98,7 +99,9 @@ def restart(options: tuple[str, ...], as_json: bool) -> None:
         click.echo("No node is running here; this starts one.", err=True)
         sys.exit(system.run_again(arguments))
     assembled()
-    over_http(control, "node.restart", {"options": arguments if options or named is not None else None})
+    safe_mode = options == ("--safe-mode",)
+    kept = named is None and (safe_mode or not options)
+    over_http(control, "node.restart", {"options": None if kept else arguments, "safe_mode": safe_mode})
     url = _come_back(folder, control)
     if as_json:
         show.as_json({"restarted": True, "url": url})

@@ -64,7 +64,8 @@ class Selection:
     """Which plugins are wanted: patterns ``distribution:name``, where only the name may hold wildcards.
 
     ``named``: what the operator wrote himself, and wants to hear of if it is not there. ``halted``: why stations are
-    not to be served at all. ``by``: each pattern and where it is written. ``pins``: the last that matches counts.
+    not to be served at all. ``held``: what safe mode holds back. ``by``: each pattern and where it is written.
+    ``pins``: the last that matches counts.
     """
 
     plugins: tuple[str, ...] = ()
@@ -72,6 +73,7 @@ class Selection:
     disabled: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
     halted: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
     by: tuple[tuple[str, str], ...] = ()
     pins: tuple[Pin, ...] = ()
 
@@ -253,7 +255,9 @@ def _select(composition: Composition, selection: Selection) -> None:
         plugin.required = matching(plugin, selection.required)
         plugin.chosen_by = ", ".join(dict.fromkeys(who for p, who in selection.by if matching(plugin, [p])))
         plugin.pin = next((pin.version for pin in reversed(selection.pins) if matching(plugin, [pin.pattern])), "")
-        if not matching(plugin, selection.plugins):
+        if matching(plugin, selection.held) and not matching(plugin, selection.disabled):
+            plugin.rest(State.FOUND, "safe mode", "Run: arthexis restart")
+        elif not matching(plugin, selection.plugins):
             plugin.cure = f"Run: arthexis plugins enable {plugin.full_name}"
         elif matching(plugin, selection.disabled):
             plugin.rest(State.OFF, "disabled", f"Run: arthexis plugins enable {plugin.full_name}")

@@ -36,6 +36,7 @@ HEADERS = {
 MOST_BODY = 1 << 20
 API = "/api/v1"
 ENDINGS = frozenset({"node.stop", "node.restart"})
+SAFE_MODE = "--safe-mode"
 
 encode = msgspec.json.Encoder().encode
 
@@ -190,10 +191,11 @@ def _unserved(reasons: list[str]) -> web.Response:
 
 
 def _options(parameters: dict[str, Any], host: Host) -> list[str]:
-    """The options of the next start: those given, else those of this start."""
+    """The options of the next start: those given, else those of this start; safe mode is for once."""
     given = parameters.get("options")
     if given is None:
-        return list(host.started_with)
+        kept = [option for option in host.started_with if option != SAFE_MODE]
+        return [*kept, SAFE_MODE] if parameters.get("safe_mode") is True else kept
     if not isinstance(given, list) or not all(isinstance(option, str) for option in given):
         raise Invalid("options is no list of text", place="node.restart", cure="Send a list of text")
     return given
