@@ -171,6 +171,24 @@ def test_a_package_without_a_hash_takes_the_hashes_of_no_other(
     assert not (tmp_path / "target").exists()
 
 
+def test_only_what_is_named_is_installed_again_from_a_folder_that_lacks_what_it_needs(
+    site: Any, tmp_path: Path
+) -> None:
+    needs = ["arthexis-host>=0.1,<0.2", "alembic"]
+    built = wheel(
+        tmp_path, "acme-alone", {"acme_alone.py": "A = 1"}, entries={GROUP: {"a": "acme_alone"}}, requires=needs
+    )
+    unpacked(built, site.path)
+    [change] = offline(tmp_path, "acme-alone==1.0", force_reinstall=True).changes
+    assert (change.distribution, change.before, change.version) == ("acme-alone", "1.0", "1.0")
+
+
+def test_the_host_is_in_no_plan(tmp_path: Path) -> None:
+    wheel(tmp_path, "arthexis-host", {"arthexis_again.py": ""}, version="0.1.0")
+    with pytest.raises(Refused, match="the host does not install itself"):
+        offline(tmp_path, "arthexis-host", force_reinstall=True)
+
+
 def test_nothing_is_built_and_so_run_for_a_plan_unless_it_is_asked_for(tmp_path: Path) -> None:
     trace, shelf = tmp_path / "trace", tmp_path / "sources"
     shelf.mkdir()

@@ -25,7 +25,7 @@ from arthexis.plugins.states import Plugin
 @click.option("--find-links", multiple=True, metavar="FOLDER", help="Look for packages here too.")
 @click.option("--no-index", is_flag=True, help="Ask no package index: only --find-links and files.")
 @click.option("--upgrade", is_flag=True, help="Take the newest versions.")
-@click.option("--force-reinstall", is_flag=True, help="Install again what is there already.")
+@click.option("--force-reinstall", is_flag=True, help="Install again what is named, not what it needs.")
 @click.option("--pre", is_flag=True, help="Take versions before their release too.")
 @click.option("-e", "--editable", multiple=True, metavar="FOLDER", help="Install a project so that its files are used.")
 @click.option("--no-build-isolation", is_flag=True, help="Build with what is installed here.")

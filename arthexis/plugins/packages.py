@@ -60,10 +60,9 @@ class Options:
         return [*links, *wheels, *(option for option, given in plain.items() if given)]
 
     def wishes(self) -> list[str]:
-        """What else is asked, as arguments."""
+        """What else is asked of the plan, as arguments."""
         edited = [part for place in self.editable for part in ("--editable", place)]
-        plain = {"--upgrade": self.upgrade, "--force-reinstall": self.force_reinstall}
-        return [*edited, *(option for option, given in plain.items() if given)]
+        return [*edited, *(["--upgrade"] if self.upgrade else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +106,35 @@ def plan(requirements: Sequence[str], options: Options) -> Plan:
         cure = "Name packages, wheels or folders; options of Arthexis come before them"
         raise Refused(f"{option} is no requirement", place="plugins install", cure=cure)
     with tempfile.TemporaryDirectory(prefix="arthexis-plan-") as folder:
-        report, constraints = Path(folder, "report.json"), Path(folder, "constraints.txt")
-        constraints.write_text(f"{HOST}=={arthexis.__version__}\n", "utf-8")
-        wanted = ["--dry-run", "--report", str(report), "--constraint", str(constraints)]
-        _pip("install", *wanted, *options.sources(), *options.wishes(), *requirements)
-        told = json.loads(report.read_text("utf-8"))["install"]
+        told = _reported(requirements, options, Path(folder))
         found = [_change(one) for one in told]
         likely = [change for change, one in zip(found, told, strict=True) if change.requested or _for_us(one)]
         brought = _brought(likely, options, Path(folder))
     changes = tuple(_with(change, brought.get(change.distribution)) for change in found)
     return Plan(changes, tuple(_broken({change.distribution: change for change in changes})), options)
+
+
+def _reported(requirements: Sequence[str], options: Options, folder: Path) -> list[dict[str, Any]]:
+    """What pip reports that it would install: what is missing, and once more what was named, where that is asked for.
+
+    pip alone would install again everything that the named ones need, the host among it.
+    """
+    report, constraints = folder / "report.json", folder / "constraints.txt"
+    constraints.write_text(f"{HOST}=={arthexis.__version__}\n", "utf-8")
+    wanted = ["--dry-run", "--report", str(report), "--constraint", str(constraints), *options.sources()]
+    _pip("install", *wanted, *options.wishes(), *requirements)
+    told = _installs(report)
+    if options.force_reinstall:
+        _pip("install", *wanted, *options.wishes(), "--force-reinstall", "--no-deps", *requirements)
+        told |= _installs(report)
+    if HOST in told:
+        raise Refused("the host does not install itself", place=HOST, cure=f"Use pip: pip install {HOST}")
+    return list(told.values())
+
+
+def _installs(report: Path) -> dict[str, dict[str, Any]]:
+    """What a report of pip's would install, by normal name."""
+    return {normal(one["metadata"]["name"]): one for one in json.loads(report.read_text("utf-8"))["install"]}
 
 
 def _for_us(told: Mapping[str, Any]) -> bool:

@@ -34,11 +34,17 @@ def hold_back(selected: Sequence[Plugin], pins: Sequence[Pin]) -> list[Notice]:
     return [
         Notice(
             f"files of {distribution} are not as they were installed: {', '.join(files[:3])}",
-            f"Run: arthexis plugins install --force-reinstall {distribution}",
+            _reinstall(distribution),
         )
         for distribution, files in changed.items()
         if files and distribution in standing
     ]
+
+
+def _reinstall(requirement: str) -> str:
+    """The cure where the files of a distribution were changed, with and without a package index."""
+    run = f"Run: arthexis plugins install --force-reinstall {requirement}"
+    return f"{run}, from a folder of wheels with: --no-index --find-links FOLDER"
 
 
 def _off_its_pin(plugin: Plugin, pins: Sequence[Pin]) -> tuple[str, str] | None:
@@ -69,6 +75,6 @@ def _not_its_own(plugin: Plugin, changed: list[str]) -> tuple[str, str] | None:
     if changed and (whose := " and ".join(owners(placed(plugin.installed, changed), plugin.installed))):
         return f"{whose} has overwritten {files}", f"Run: arthexis plugins uninstall {whose}, and reinstall this one"
     if changed and plugin.pin:
-        cure = f"Run: arthexis plugins install --force-reinstall '{plugin.distribution}=={plugin.pin}'"
+        cure = _reinstall(f"'{plugin.distribution}=={plugin.pin}'")
         return f"it is pinned, and its files are not as they were installed: {files}", cure
     return None
