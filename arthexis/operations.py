@@ -196,7 +196,7 @@ class Operations:
         except PluginError as broken:
             self._host.contain.count(declared.plugin, broken, declared.label)
             raise
-        if declared.plugin.ailing:
+        if declared.plugin.ailments:
             self._host.contain.worked(declared.plugin, declared.label)
         self._put(queued)
         return queued.uid

@@ -93,7 +93,10 @@ async def test_resume_brings_it_back_at_once(installed: Any, tmp_path: Path) -> 
         await _comes_and_goes(running, TIMES)
         acme.module.broken = False
         assert (await running.ask("plugins.resume", name="acme"))["state"] == "active"
+        [ailment] = acme.ailments.values()
+        assert not ailment.well, "nothing has worked yet"
         await _comes_and_goes(running, 1)
+        assert ailment.well
         assert (acme.state, acme.errors, len(acme.module.told)) == (State.ACTIVE, TIMES, TIMES + 1)
         running.faults()
 

@@ -205,7 +205,7 @@ class Contain:
                 raise
             self._count(plugin, error, ready.label)
             return None, error
-        if plugin.ailing and type(value) is ready.response:
+        if plugin.ailments and type(value) is ready.response:
             self.worked(plugin, ready.label)
         return value, None
 
@@ -254,7 +254,7 @@ class Contain:
             self._count(plugin, error, hook)
             self._let_go(plugin, hook, task)
             return None, error
-        if plugin.ailing:
+        if plugin.ailments:
             self.worked(plugin, hook)
         return value, None
 
@@ -345,8 +345,7 @@ class Contain:
         return error
 
     def worked(self, plugin: Plugin, hook: str) -> None:
-        """A hook of an ailing plugin did what it should: it is no longer suspended, and maybe all is well again."""
-        now = self._clock.monotonic()
+        """A hook of a plugin with faults did what it should: it is no longer suspended, and maybe all is well again."""
         ailment = plugin.ailments.get(hook)
         if ailment is not None and not ailment.well:
             ailment.well = True
@@ -354,6 +353,9 @@ class Contain:
                 self._release(ailment)
                 log.warning("plugin %s: %s works again", plugin.name, hook, extra={"plugin": plugin.name})
                 self.stand(plugin)
+        if not plugin.ailing:
+            return
+        now = self._clock.monotonic()
         latest = max((a.failed_at for a in plugin.ailments.values()), default=0.0)
         if all(a.well for a in plugin.ailments.values()) and now - latest >= self._limits.within_s:
             self.resume(plugin)
@@ -364,10 +366,13 @@ class Contain:
         return ailment is not None and ailment.until is not None and self._clock.monotonic() < ailment.until
 
     def resume(self, plugin: Plugin) -> None:
-        """Let a degraded or suspended plugin begin anew: everything is called, its counted faults stay on record."""
+        """Let a degraded or suspended plugin begin anew: everything is called, its counted faults stay on record.
+
+        Whether a hook is well is left to its next call.
+        """
         plugin.ailing = False
         for ailment in plugin.ailments.values():
-            ailment.well, ailment.pause_s = True, 0.0
+            ailment.pause_s = 0.0
             ailment.times.clear()
             self._release(ailment)
         if plugin.state in RUNNING:
