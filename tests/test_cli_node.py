@@ -239,6 +239,12 @@ def test_a_plain_restart_ends_safe_mode_and_keeps_the_other_options(arthexis: An
     assert process.wait(5) == 0
 
 
+def test_config_explain_tells_each_setting_of_a_section(arthexis: Any) -> None:
+    told = arthexis("config", "explain", "http", "--json").json
+    assert (told["section"], told["settings"][0]) == ("http", arthexis("config", "explain", "http.host", "--json").json)
+    assert "http.port" in arthexis("config", "explain", "http").out
+
+
 def test_restart_stops_nothing_if_the_node_could_not_be_put_together_again(arthexis: Any) -> None:
     process = arthexis.start("--open")
     arthexis.write("[http]\nport = 'x'\n")
