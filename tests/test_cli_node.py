@@ -245,6 +245,18 @@ def test_config_explain_tells_each_setting_of_a_section(arthexis: Any) -> None:
     assert "http.port" in arthexis("config", "explain", "http").out
 
 
+def test_a_command_of_a_plugin_that_is_off_says_how_to_turn_it_on(arthexis: Any) -> None:
+    on = "arthexis-notify:notify"
+    refused = arthexis("notify", "status", "--json")
+    assert refused.error["problem"] == "there is no command notify: it is installed and not turned on"
+    assert refused.error["cure"] == f"Run: arthexis plugins enable {on}"
+    arthexis.start("--open")
+    assert arthexis("plugins", "enable", on).status == 0
+    too_early = arthexis("notify", "status", "--json")
+    assert too_early.error["problem"] == "the running node does not have this"
+    assert "arthexis restart" in too_early.error["cure"]
+
+
 def test_restart_stops_nothing_if_the_node_could_not_be_put_together_again(arthexis: Any) -> None:
     process = arthexis.start("--open")
     arthexis.write("[http]\nport = 'x'\n")
