@@ -253,11 +253,13 @@ class Configuration:
         return found
 
     def explain(self, path: str) -> dict[str, Any]:
-        """A setting's value, where it comes from, what it means, its default and, where it is wrong, why."""
+        """A setting's value, where it comes from, what it means, its default and, where it is wrong, why.
+
+        For a section: ``section``, and in ``settings`` the same for each of its settings.
+        """
         section, key = self.split(path)
         if not key:
-            keys = ", ".join(self._fields(section))
-            raise NotFound(f"{path} is a section", place=str(self.path), cure=f"Name one of its settings: {keys}")
+            return {"section": path, "settings": [self.explain(f"{path}.{key}") for key in self._fields(section)]}
         name = key.partition(".")[0]
         origin = self.place(section, name, bare=True)
         told = {"setting": path, "value": None, "from": origin, **described(self.structs[section], name)}

@@ -239,6 +239,24 @@ def test_a_plain_restart_ends_safe_mode_and_keeps_the_other_options(arthexis: An
     assert process.wait(5) == 0
 
 
+def test_config_explain_tells_each_setting_of_a_section(arthexis: Any) -> None:
+    told = arthexis("config", "explain", "http", "--json").json
+    assert (told["section"], told["settings"][0]) == ("http", arthexis("config", "explain", "http.host", "--json").json)
+    assert "http.port" in arthexis("config", "explain", "http").out
+
+
+def test_a_command_of_a_plugin_that_is_off_says_how_to_turn_it_on(arthexis: Any) -> None:
+    on = "arthexis-notify:notify"
+    refused = arthexis("notify", "status", "--json")
+    assert refused.error["problem"] == "there is no command notify: it is installed and not turned on"
+    assert refused.error["cure"] == f"Run: arthexis plugins enable {on}"
+    arthexis.start("--open")
+    assert arthexis("plugins", "enable", on).status == 0
+    too_early = arthexis("notify", "status", "--json")
+    assert too_early.error["problem"] == "the running node does not have this"
+    assert "arthexis restart" in too_early.error["cure"]
+
+
 def test_restart_stops_nothing_if_the_node_could_not_be_put_together_again(arthexis: Any) -> None:
     process = arthexis.start("--open")
     arthexis.write("[http]\nport = 'x'\n")

@@ -110,9 +110,14 @@ async def test_a_wheel_is_installed_found_enabled_and_answers(made: tutorial.Env
     assert "arthexis-acme 1.0, from file:" in refused.stdout
     assert "acme-lib 2.0, which it needs" in refused.stdout
     assert "plugin arthexis-acme:acme: found, and not run until it is enabled" in refused.stdout
-    assert refused.returncode != 0
+    assert refused.returncode == 1
+    assert "nothing is changed: you said no" in refused.stderr
+    unasked = ran(made, "plugins", "install", *OFFLINE, str(shelf), "arthexis-acme==1.0")
+    assert unasked.returncode == 1
+    assert "nobody is there to answer\n  To go on without being asked: --yes" in unasked.stderr
     done = ran(made, "plugins", "install", *OFFLINE, str(shelf), "arthexis-acme==1.0", answer="y\n")
     assert done.returncode == 0, done.stderr
+    assert "installed arthexis-acme 1.0" in done.stdout
     assert "arthexis-acme:acme: arthexis plugins enable arthexis-acme:acme" in done.stdout
     [acme] = listed(made, "acme")
     assert (acme["state"], acme["version"], acme["provenance"]["integrity"]) == ("found", "1.0", "as installed")

@@ -58,12 +58,15 @@ def set_(path: str, value: str, as_json: bool) -> None:
 @click.argument("path")
 @show.json_option
 def explain(path: str, as_json: bool) -> None:
-    """Show a setting's value, where it comes from, what it means and its default."""
+    """Show a setting's value, where it comes from, what it means and its default; of a section each of its settings."""
     found = _known(path).explain(path)
     if as_json:
         show.as_json(found)
-    else:
-        show.record(found, empty=True)
+        return
+    for number, setting in enumerate(found.get("settings", [found])):
+        if number:
+            click.echo()
+        show.record(setting, empty=True)
 
 
 @config.command("schema")

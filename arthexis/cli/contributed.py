@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from arthexis.errors import PluginError
+
 if TYPE_CHECKING:
     from arthexis.plugins.states import Plugin
 
@@ -42,13 +44,19 @@ def remember(host: Any) -> None:
         return
 
 
-def targets(config_path: Path | None) -> dict[str, tuple[str, Plugin]]:
-    """``module:attribute`` of each command that the plugins of this configuration bring, and whose it is.
+def target(config_path: Path | None, name: str) -> tuple[str, Plugin] | None:
+    """``module:attribute`` of a command that a plugin of this configuration brings, and whose it is, or None.
 
-    Raises ``ArthexisError``.
+    Raises ``PluginError`` where a plugin, or a distribution, of this name is installed and does not run.
     """
     from arthexis.assembly import Options, assemble
 
     host = assemble(Options(config=config_path))
     remember(host)
-    return {command.name: (command.target, plugin) for plugin, command in host.composition.commands}
+    found = {command.name: (command.target, plugin) for plugin, command in host.composition.commands}
+    if name not in found:
+        for plugin in host.composition.plugins:
+            if not plugin.climbing and (plugin.name == name or plugin.distribution in (name, f"arthexis-{name}")):
+                why = plugin.reason or "it is installed and not turned on"
+                raise PluginError(f"there is no command {name}: {why}", place=plugin.full_name, cure=plugin.cure)
+    return found.get(name)

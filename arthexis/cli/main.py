@@ -68,7 +68,7 @@ class Root(click.Group):
         if cmd_name in COMMANDS:
             module, attribute, _ = COMMANDS[cmd_name]
             return _command(f"arthexis.cli.{module}", attribute)
-        found = contributed.targets(ctx.params.get("config")).get(cmd_name)
+        found = contributed.target(ctx.params.get("config"), cmd_name)
         if found is None:
             return None
         target, plugin = found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ def install(requirements: tuple[str, ...], enable: bool, dry_run: bool, yes: boo
         raise Refused(f"this would break {planned.breaks[0]}", place="plugins install", cure="Ask for other versions")
     if planned.changes and not dry_run:
         if not yes:
-            click.confirm("Install this?", abort=True)
+            _agree("Install this?")
         packages.carry_out(planned)
     turned_on = _turned_on(planned, requirements) if enable and not dry_run else []
     _ended(planned, told, turned_on, done=not dry_run, as_json=as_json)
@@ -61,6 +62,19 @@ def _ask_first(as_json: bool, answered: bool) -> None:
     """With --json nobody can be asked."""
     if as_json and not answered:
         raise click.UsageError("--json needs --yes or --dry-run, because nobody can be asked.")
+
+
+def _agree(question: str) -> None:
+    """Go on only with a yes; ends with a sentence and exit status 1 otherwise, also where nobody can be asked."""
+    try:
+        if click.confirm(question):
+            return
+        problem = "you said no"
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        problem = "nobody is there to answer"
+    raise ArthexisError(f"nothing is changed: {problem}", cure="To go on without being asked: --yes")
 
 
 def _selection() -> Selection:
@@ -137,6 +151,8 @@ def _ended(planned: Plan, told: list[dict[str, Any]], turned_on: list[str], *, d
         return
     if not done:
         return
+    for row in told:
+        click.echo(show.plain(f"installed {row['distribution']} {row['version']}"))
     if turned_on:
         click.echo(f"{', '.join(turned_on)} is on from the next start on: arthexis restart")
         return
@@ -174,7 +190,7 @@ def uninstall(
         raise Refused("; ".join(reasons), place="plugins uninstall", cure="Use another role first, or say --force")
     if not dry_run:
         if not yes:
-            click.confirm("Uninstall this?", abort=True)
+            _agree("Uninstall this?")
         if drop_tables:
             _drop(going)
         packages.remove(going)

@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 
 from arthexis.contributions import Route
 from arthexis.control import REQUESTS, ask
-from arthexis.errors import ArthexisError, Invalid, PluginError, Refused
+from arthexis.errors import ArthexisError, Invalid, NotFound, PluginError, Refused
 from arthexis.host import Host
 from arthexis.plugins.contain import attempt, outcome, told
 from arthexis.plugins.states import Plugin, State
@@ -180,6 +180,9 @@ class Pages:
             raise web.HTTPMethodNotAllowed(request.method, allowed, text=f"{request.method} is not possible here")
         if request.path.startswith("/ocpp/"):
             raise web.HTTPUpgradeRequired(text="This is where a station connects, with a WebSocket (ws://…).\n")
+        if request.path.startswith(f"{API}/"):
+            cure = "If its plugin was turned on since the node started: arthexis restart. See `arthexis plugins list`"
+            raise NotFound("the running node does not have this", place=request.path, cure=cure)
         raise web.HTTPNotFound(text="Nothing is here. See / for what this node offers.\n")
 
 
