@@ -89,10 +89,19 @@ async def _asked(fleet: list[Station], before: dict[str, int], many: int) -> Non
 
 
 async def _over(running: NodeProcess, deployment: str) -> None:
-    """Wait until each station's part has ended, or is one of which it is not known whether it was asked."""
+    """Wait until each station's part has ended, or is one of which it is not known whether it was asked.
+
+    A download that the cut spoilt is a failure, and may stop the roll-out: then nobody else is asked either.
+    """
     for _ in range(25):
-        parts = (await told(running, "deploy", "show", deployment))["parts"]
-        if {part["state"] for part in parts if "may have been heard" not in part["said"]} <= {"installed", "failed"}:
+        shown = await told(running, "deploy", "show", deployment)
+        parts = shown["parts"]
+        if shown["state"] == "stopped" or {
+            part["state"] for part in parts if "may have been heard" not in part["said"]
+        } <= {
+            "installed",
+            "failed",
+        }:
             return
         await asyncio.sleep(0.3)
     pytest.fail(f"not over: {[(part['station'], part['state'], part['said']) for part in parts]}")
