@@ -5,7 +5,7 @@ REQUIREMENTS=requirements-test.txt
 fast=${1:-}
 bin=$PWD/.venv/bin
 log=$(mktemp)
-trap 'rm -f "$log" "$log.passed"' EXIT
+trap 'rm -rf "$log" "$log".*' EXIT
 
 missing=
 need() { # need COMMAND-OR-GLOB PACKAGE...: install Debian packages that tests use, where that is possible
@@ -73,9 +73,16 @@ echo "== mypy"
 echo "== layers"
 "$bin/lint-imports" --no-cache >"$log" 2>&1 || { cat "$log"; exit 1; }
 echo "== pytest"
+tests() { # what failed is remembered in the cache
+    "$PYTHON" -m pytest -q -o cache_dir="$log.cache" "$@" 2>&1 && : >"$log.passed" # the status of a pipe is tee's
+}
 # Three at a time, a file each: most tests wait for sockets, processes and disks.
-{ "$PYTHON" -m pytest -q -p no:cacheprovider -n 3 --dist loadfile --no-loadscope-reorder 2>&1 && : >"$log.passed"; } | tee "$log"
-[ -e "$log.passed" ] || exit 1 # the status of a pipe is tee's
+tests -n 3 --dist loadfile --no-loadscope-reorder | tee "$log"
+if [ ! -e "$log.passed" ]; then
+    echo "== pytest: what failed beside others, once more alone"
+    tests --last-failed --last-failed-no-failures none | tee "$log.alone"
+fi
+[ -e "$log.passed" ] || exit 1
 echo "== the tutorial, from nothing but its page and our wheels"
 "$PYTHON" -m tests.campaigns.from_nothing
 if [ "$fast" != --fast ]; then
