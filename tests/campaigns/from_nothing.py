@@ -37,7 +37,8 @@ class Reader:
         self.folder = folder
         self.page = Path(shutil.copy(tutorial.ROOT / "docs" / "plugins.md", folder))
         self.room = folder / "arthexis-acme"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ARTHEXIS", "PYTEST", "PYTHON"))}
+        ours = ("ARTHEXIS", "PYTEST", "PYTHON")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.environ = {
             **kept,
             "ARTHEXIS_HOME": str(folder / "home"),
