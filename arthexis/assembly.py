@@ -59,14 +59,16 @@ def _nothing(line: list[roles.Role], node: Node) -> Selection:
     return Selection(halted=(SAFE_MODE,), held=chosen.plugins, disabled=chosen.disabled, by=chosen.by)
 
 
-def structs_of(configuration: Configuration) -> dict[str, type[msgspec.Struct]]:
-    """The settings Struct of each plugin that is on, by section; raises ``ConfigError``."""
+def plugins_of(configuration: Configuration) -> list[Plugin]:
+    """The installed plugins; the settings of those that are on are known to the configuration from now on.
+
+    Raises ``ConfigError``.
+    """
     installed = roles.installed()
     node: Node = configuration.section("node", Node)
     line = roles.lineage(roles.chosen(node, installed), installed)
     roles.beneath(configuration, line)
-    composed(configuration, roles.selection(line, node))
-    return {name: struct for name, struct in configuration.structs.items() if name.startswith("plugins.")}
+    return composed(configuration, roles.selection(line, node)).plugins
 
 
 def _host(

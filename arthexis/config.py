@@ -463,14 +463,16 @@ def _meant(name: str, known: Iterable[str], otherwise: str) -> str:
 
 
 def _line(path: Path, section: str, key: str) -> int:
-    """The line of a key in the file; 1 if it cannot be told."""
-    current = ""
+    """The line of a key in the file, or of the first table that it heads; 1 if it cannot be told."""
+    current, whole = "", f"{section}.{key}"
     for number, line in enumerate(path.read_text("utf-8").splitlines() if path.exists() else (), 1):
-        header = re.match(r"\s*\[([^\]]+)\]", line)
+        header = re.match(r"\s*\[\[?([^\[\]]+)\]", line)
         if header is not None:
             current = header[1].replace('"', "").strip()
+            if current == whole:
+                return number
             continue
-        name = f"{section}.{key}".removeprefix(f"{current}.") if current else f"{section}.{key}"
+        name = whole.removeprefix(f"{current}.") if current else whole
         if re.match(rf"""\s*["']?{re.escape(name)}["']?\s*=""", line):
             return number
     return 1

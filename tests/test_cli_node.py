@@ -252,6 +252,7 @@ def test_a_command_of_a_plugin_that_is_off_says_how_to_turn_it_on(arthexis: Any)
     assert refused.error["cure"] == f"Run: arthexis plugins enable {on}"
     arthexis.start("--open")
     assert arthexis("plugins", "enable", on).status == 0
+    assert "arthexis-wifi-ap:wifi_ap" in arthexis("wifi", "status", "--json").error["cure"]
     too_early = arthexis("notify", "status", "--json")
     assert too_early.error["problem"] == "the running node does not have this"
     assert "arthexis restart" in too_early.error["cure"]

@@ -305,3 +305,16 @@ def test_commands_know_the_settings_of_plugins(site: Any, arthexis: Any) -> None
         assert not {"hunter2", "changeme"} & set(msgspec.json.encode(ended.out).decode().split('"'))
         assert "hunter2" not in ended.out + ended.err
         assert "changeme" not in ended.out + ended.err
+
+
+def test_a_setting_of_a_plugin_that_is_off_says_how_to_turn_it_on(site: Any, arthexis: Any) -> None:
+    site.add(PLUGIN, "acme.price")
+    refused = arthexis("config", "set", "plugins.acme.price.interval_s", "9", "--json")
+    assert refused.error["problem"] == "the settings of acme.price are not known: it is installed and not turned on"
+    assert refused.error["cure"] == "Run: arthexis plugins enable acme-price:acme.price"
+
+
+def test_a_wrong_member_of_a_list_of_tables_is_said_with_the_line_of_the_list(tmp_path: Path) -> None:
+    file = tmp_path / "arthexis.toml"
+    file.write_text("[http]\nport = 1\n\n[[plugins.acme.readers]]\nname = 'desk'\n", "utf-8")
+    assert load(file).place("plugins.acme", "readers") == f"{file}:4: plugins.acme.readers"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from arthexis.cli import show
 from arthexis.cli.node_access import configuration
 from arthexis.config import SECTIONS, Configuration, Node
-from arthexis.errors import ConfigError
+from arthexis.errors import ConfigError, PluginError
 from arthexis.values import schema
+
+if TYPE_CHECKING:
+    from arthexis.plugins.states import Plugin
 
 
 @click.group()
@@ -73,21 +76,32 @@ def explain(path: str, as_json: bool) -> None:
 @click.option("--json", is_flag=True, expose_value=False, help="It is JSON in any case.")
 def schema_() -> None:
     """Print the JSON Schema of arthexis.toml, with the sections of the plugins that are on."""
-    show.as_json(schema(_composed().structs))
+    show.as_json(schema(_composed()[0].structs))
 
 
 def _known(path: str) -> Configuration:
-    """The configuration, with the sections of plugins where the setting is none of the host's."""
-    return configuration() if path.partition(".")[0] in SECTIONS else _composed()
+    """The configuration, with the sections of plugins where the setting is none of the host's.
+
+    Raises ``PluginError`` for a setting of a plugin that is installed and does not run.
+    """
+    if path.partition(".")[0] in SECTIONS:
+        return configuration()
+    found, plugins = _composed()
+    for plugin in plugins:
+        section = f"plugins.{plugin.name}"
+        if f"{path}.".startswith(f"{section}.") and section not in found.structs and not plugin.climbing:
+            why = plugin.reason or "it is installed and not turned on"
+            raise PluginError(f"the settings of {plugin.name} are not known: {why}", place=path, cure=plugin.cure)
+    return found
 
 
-def _composed() -> Configuration:
-    """The configuration with the settings of every plugin that is on; what is wrong elsewhere does not matter here."""
-    from arthexis.assembly import structs_of
+def _composed() -> tuple[Configuration, list[Plugin]]:
+    """The configuration with the settings of every plugin that is on, and all plugins; other faults do not matter."""
+    from arthexis.assembly import plugins_of
 
     found = configuration()
     try:
-        found.structs.update(structs_of(found))
+        return found, plugins_of(found)
     except ConfigError as error:
         click.echo(f"(plugins are left out: {error})", err=True)
-    return found
+        return found, []

@@ -47,7 +47,8 @@ def remember(host: Any) -> None:
 def target(config_path: Path | None, name: str) -> tuple[str, Plugin] | None:
     """``module:attribute`` of a command that a plugin of this configuration brings, and whose it is, or None.
 
-    Raises ``PluginError`` where a plugin, or a distribution, of this name is installed and does not run.
+    Raises ``PluginError`` where a plugin of this name (``wifi`` of ``wifi_ap`` too) or a distribution is installed and
+    does not run.
     """
     from arthexis.assembly import Options, assemble
 
@@ -56,7 +57,8 @@ def target(config_path: Path | None, name: str) -> tuple[str, Plugin] | None:
     found = {command.name: (command.target, plugin) for plugin, command in host.composition.commands}
     if name not in found:
         for plugin in host.composition.plugins:
-            if not plugin.climbing and (plugin.name == name or plugin.distribution in (name, f"arthexis-{name}")):
+            own = f"{plugin.name}_".startswith(f"{name}_") or plugin.distribution in (name, f"arthexis-{name}")
+            if own and not plugin.climbing:
                 why = plugin.reason or "it is installed and not turned on"
                 raise PluginError(f"there is no command {name}: {why}", place=plugin.full_name, cure=plugin.cure)
     return found.get(name)
