@@ -190,6 +190,23 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.replace or bool(self.until)
 
 
+def _of_plugin(name: str, when: Conditions, priority: Priority) -> Rule:
+    """A rule of the house about a plugin in one of the states of ``when``, until it is well or meant not to run."""
+    return Rule(
+        name=name,
+        on=["plugin.changed"],
+        when=when,
+        until=["plugin.changed"],
+        until_when={"state": ["active", "stopped", "off"]},
+        wait_s=30,
+        priority=priority,
+        title="Plugin {plugin} is {state}",
+        text="Plugin {plugin} is {state}: {reason}. {cure}",
+        over="Plugin {plugin} is {state} again",
+        lifetime_s=86400,
+    )
+
+
 HOUSE_RULES: Final = (
     Rule(
         name="faulted",
@@ -215,44 +232,9 @@ HOUSE_RULES: Final = (
         over="{station} is online again",
         lifetime_s=86400,
     ),
-    Rule(
-        name="plugin-failed",
-        on=["plugin.changed"],
-        when={"state": ["failed", "suspended"]},
-        until=["plugin.changed"],
-        until_when={"state": ["active", "stopped", "off"]},
-        wait_s=30,
-        priority="alarm",
-        title="Plugin {plugin} is {state}",
-        text="Plugin {plugin} is {state}: {reason}. {cure}",
-        over="Plugin {plugin} is {state} again",
-        lifetime_s=86400,
-    ),
-    Rule(
-        name="plugin-unavailable",
-        on=["plugin.changed"],
-        when={"state": "unavailable", "configured": True},
-        until=["plugin.changed"],
-        until_when={"state": ["active", "stopped", "off"]},
-        wait_s=30,
-        priority="alarm",
-        title="Plugin {plugin} is {state}",
-        text="Plugin {plugin} is {state}: {reason}. {cure}",
-        over="Plugin {plugin} is {state} again",
-        lifetime_s=86400,
-    ),
-    Rule(
-        name="plugin-absent",
-        on=["plugin.changed"],
-        when={"state": "unavailable", "configured": False},
-        until=["plugin.changed"],
-        until_when={"state": ["active", "stopped", "off"]},
-        wait_s=30,
-        title="Plugin {plugin} is {state}",
-        text="Plugin {plugin} is {state}: {reason}. {cure}",
-        over="Plugin {plugin} is {state} again",
-        lifetime_s=86400,
-    ),
+    _of_plugin("plugin-failed", {"state": ["failed", "suspended"]}, "alarm"),
+    _of_plugin("plugin-unavailable", {"state": "unavailable", "configured": True}, "alarm"),
+    _of_plugin("plugin-absent", {"state": "unavailable", "configured": False}, "event"),
     Rule(
         name="disk-low",
         on=["disk.low"],
