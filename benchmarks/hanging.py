@@ -39,7 +39,7 @@ STATIONS: Final = 20
 PACE_S: Final = 0.1
 PHASE_S: Final = 5.0
 AGAIN_S: Final = 1.0
-"""An affected station acts once a second, so that it is its hanging that the others could notice, not its traffic."""
+"""An affected station acts once a second, each hook at a moment of its own: what counts is hanging, not a burst."""
 SETTLE_S: Final = 1.0
 SECONDS: Final = 60.0
 QUICK_S: Final = 12.0
@@ -329,7 +329,8 @@ class Run:
         began = time.perf_counter()
         self._phase = self.figures.hanging
         async with asyncio.TaskGroup() as group:
-            for hook in self._hooks:
+            for number, hook in enumerate(self._hooks):
+                await asyncio.sleep(AGAIN_S / len(self._hooks) if number else 0)
                 group.create_task(self._affected(Affected(self._node, web, hook), began + PHASE_S))
         took_s = time.perf_counter() - began
         self._phase = self.figures.idle
