@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from arthexis.testing import wire
 from tests.node_process import NodeProcess, node_process
 
 CONFIG = "[node]\nrole = 'bare'\nenable = ['arthexis-ocpp16:*', 'arthexis-lcd:*']\n[plugins.lcd]\nname = 'garage'\n"
-START = {"connectorId": 1, "idTag": "TAG", "meterStart": 0, "timestamp": "2026-11-24T12:00:00Z"}
+START = {"connectorId": 1, "idTag": "TAG", "meterStart": 0}
 IDLE = "0 open, 0 online"
 
 
@@ -198,9 +199,12 @@ async def test_a_session_messages_and_goodbye_are_read_on_the_display(running: N
     async with wire(f"{running.url}/CP-1") as station:
         await station.boot()
         await asyncio.to_thread(bus.until, lambda shown: shown[1] == "0 open, 1 online")
-        number = (await station.result("StartTransaction", START))["transactionId"]
+        now = (
+            f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"  # a session of a thousand minutes would take the place of a digit
+        )
+        number = (await station.result("StartTransaction", {**START, "timestamp": now}))["transactionId"]
         await asyncio.to_thread(bus.until, lambda shown: shown[0] == "CP-1 #1")
-        sample = {"timestamp": "2026-11-24T12:01:00Z", "sampledValue": [{"value": "2500"}]}
+        sample = {"timestamp": now, "sampledValue": [{"value": "2500"}]}
         await station.result("MeterValues", {"connectorId": 1, "transactionId": number, "meterValue": [sample]})
         await asyncio.to_thread(bus.until, lambda shown: shown[1].startswith("2.50 kWh"))
         said = await asyncio.to_thread(running.ask, "lcd", "say", "Dveře otevřeny", "--for", "4s")
