@@ -96,12 +96,8 @@ async def _over(running: NodeProcess, deployment: str) -> None:
     for _ in range(25):
         shown = await told(running, "deploy", "show", deployment)
         parts = shown["parts"]
-        if shown["state"] == "stopped" or {
-            part["state"] for part in parts if "may have been heard" not in part["said"]
-        } <= {
-            "installed",
-            "failed",
-        }:
+        states = {part["state"] for part in parts if "may have been heard" not in part["said"]}
+        if shown["state"] == "stopped" or states <= {"installed", "failed"}:
             return
         await asyncio.sleep(0.3)
     pytest.fail(f"not over: {[(part['station'], part['state'], part['said']) for part in parts]}")

@@ -199,9 +199,8 @@ async def test_a_session_messages_and_goodbye_are_read_on_the_display(running: N
     async with wire(f"{running.url}/CP-1") as station:
         await station.boot()
         await asyncio.to_thread(bus.until, lambda shown: shown[1] == "0 open, 1 online")
-        now = (
-            f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"  # a session of a thousand minutes would take the place of a digit
-        )
+        # Now: the minutes of an older session would take a digit's place.
+        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         number = (await station.result("StartTransaction", {**START, "timestamp": now}))["transactionId"]
         await asyncio.to_thread(bus.until, lambda shown: shown[0] == "CP-1 #1")
         sample = {"timestamp": now, "sampledValue": [{"value": "2500"}]}
