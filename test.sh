@@ -92,3 +92,4 @@ if [ "$fast" != --fast ]; then
     "$PYTHON" -m benchmarks.run --quick --check
 fi
 tail -n 1 "$log"
+[ ! -e "$log.alone" ] || echo "what failed beside others passed alone: $(tail -n 1 "$log.alone")"
